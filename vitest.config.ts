@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  // The tests import the package by its own name, as a user does; tsconfig.json says where that leads.
+  resolve: { tsconfigPaths: true },
+  test: {
+    include: ['test/**/*.test.ts'],
+    // test/package needs a build (`npm run test:package`), test/bench a quiet machine.
+    exclude: ['test/package/**', 'test/bench/**'],
+    setupFiles: ['test/support/unhandled.ts'],
+  },
+});
