@@ -1,0 +1,29 @@
+import type { AdmissionComponent } from '../errors/WeirError';
+import type { CircuitTransition } from '../policies/CircuitBreaker';
+
+/** How an attempt ended, as its policies were told. */
+export type Outcome = 'success' | 'failure' | 'ignored' | 'rejected';
+
+type Body =
+  | { type: 'attempt.start' }
+  | { type: 'attempt.end'; outcome: Outcome; error?: unknown }
+  | { type: 'retry.scheduled'; delayMs: number; error: unknown }
+  | { type: 'fallback'; from: string; to: string; error: unknown }
+  | { type: 'rejected'; component: AdmissionComponent; error: unknown }
+  | { type: 'wait.end'; component: 'admission'; waitedMs: number }
+  | { type: 'partial'; emitted: number; action: 'fail' | 'rewind' };
+
+/** What happened to one stream. Every `attempt.start` has one `attempt.end`. */
+export type StreamEvent = Body & {
+  /** When, in ms. */
+  readonly timestamp: number;
+  /** Which stream of the executor, from 1. */
+  readonly stream: number;
+  /** Which attempt of the stream, from 1. */
+  readonly attempt: number;
+};
+
+/** One thing that happened, for logs and dashboards. */
+export type WeirEvent = StreamEvent | ({ readonly type: 'circuit'; readonly timestamp: number } & CircuitTransition);
+
+export type StreamEventBody = Body;
