@@ -1,0 +1,15 @@
+export { circuitBreak } from './circuitBreak';
+export { fallbackTo, type FallbackOptions } from './fallbackTo';
+export { limitConcurrency } from './limitConcurrency';
+export { preflight } from './preflight';
+export { resilient, type Protector } from './resilient';
+export { retryBackoff } from './retryBackoff';
+export { throttleTokens } from './throttleTokens';
+export { timeoutStream } from './timeoutStream';
+export { verifyComplete, type VerifyConfig } from './verifyComplete';
+export type { CostOptions, PriorityOptions } from './kernel/admissionOptions';
+export type { FallbackCallbacks, FallbackInfo } from './kernel/FallbackRecovery';
+export type { TimeoutConfig } from './kernel/limits';
+export type { ResilienceConfig, StreamOptions } from './kernel/pipeline';
+export type { RuntimeOptions } from './kernel/runtime';
+export type { FallbackInput } from './kernel/targets';

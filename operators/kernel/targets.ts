@@ -1,0 +1,41 @@
+import type { ObservableInput } from 'rxjs';
+import type { ErrorContext } from '../../src/policies/ErrorContext';
+import { FallbackChain, type FallbackTarget } from '../../src/policies/FallbackChain';
+import { describe } from '../../src/policies/options';
+
+/** A fallback: a stream, what makes one for the error, or either with a name and conditions. */
+export type FallbackInput<T> =
+  ObservableInput<T> | ((error: unknown, ctx: ErrorContext) => ObservableInput<T>) | FallbackTarget<T>;
+
+/** Whether RxJS can subscribe to it. */
+export const isStream = (value: object): value is ObservableInput<unknown> =>
+  'subscribe' in value ||
+  'then' in value ||
+  'getReader' in value ||
+  Symbol.iterator in value ||
+  Symbol.asyncIterator in value ||
+  ((Symbol as { observable?: symbol }).observable ?? '@@observable') in value;
+
+/** A chain is taken as it is and stays shared; targets without a name become `'fallback 1'`, `'fallback 2'`, ... @throws TypeError */
+export function toChain<T>(
+  targets: FallbackChain<T> | readonly (FallbackInput<T> | FallbackChain<T>)[],
+): FallbackChain<T> {
+  if (isChain<T>(targets)) return targets;
+  const [first] = targets;
+  if (targets.length === 1 && isChain<T>(first)) return first;
+  return new FallbackChain(
+    targets.map((target, index): FallbackTarget<T> => {
+      const name = `fallback ${index + 1}`;
+      if (typeof target === 'function') return { name, source: target };
+      if (typeof target !== 'object' || (target as unknown) === null || isChain(target)) {
+        throw new TypeError(
+          `${name} must be a stream, a function that makes one, or { name, source }, got ${describe(target)}`,
+        );
+      }
+      return isStream(target) ? { name, source: target } : target;
+    }),
+  );
+}
+
+const isChain = <T>(value: unknown): value is FallbackChain<T> =>
+  typeof value === 'object' && value !== null && 'setEnabled' in value;
