@@ -1,0 +1,62 @@
+import { WeirError } from '../errors/WeirError';
+import { anthropic } from './anthropic';
+import type { Dialect, ProviderConfig } from './dialect';
+import { openai } from './openai';
+
+/** The wire formats, by name. */
+export const DIALECTS: Readonly<Record<NonNullable<ProviderConfig['dialect']>, Dialect>> = { openai, anthropic };
+
+const hosted = (name: string, baseUrl: string, more?: Partial<ProviderConfig>): [string, ProviderConfig] => [
+  name,
+  { baseUrl, apiKeyEnv: `${name.toUpperCase()}_API_KEY`, ...more },
+];
+
+// The library's one piece of module state: made once, changed by registerProvider alone, and read when a stream is
+// subscribed (so it does not matter which module registers a provider, as long as it does so before).
+const providers = /* @__PURE__ */ new Map<string, ProviderConfig>([
+  hosted('openai', 'https://api.openai.com/v1', { maxTokensField: 'max_completion_tokens' }),
+  hosted('anthropic', 'https://api.anthropic.com', { dialect: 'anthropic' }),
+  hosted('deepseek', 'https://api.deepseek.com/v1'),
+  hosted('groq', 'https://api.groq.com/openai/v1'),
+  hosted('mistral', 'https://api.mistral.ai/v1', { streamOptions: false }), // refuses it, and sends usage unasked
+  hosted('openrouter', 'https://openrouter.ai/api/v1'),
+  hosted('together', 'https://api.together.xyz/v1'),
+  hosted('xai', 'https://api.x.ai/v1'),
+  ['ollama', { baseUrl: 'http://localhost:11434/v1' }],
+  ['vllm', { baseUrl: 'http://localhost:8000/v1' }],
+]);
+
+/**
+ * Makes `'name/model'` a model id of `streamChat`, for the whole process; a name that exists is replaced.
+ *
+ * @returns a function that puts back what was there before
+ * @throws TypeError if the name is empty or holds a slash, if there is no `baseUrl`, or for an unknown dialect
+ *
+ * @example
+ * registerProvider('lmstudio', { baseUrl: 'http://localhost:1234/v1' });
+ * streamChat({ model: 'lmstudio/qwen3', messages });
+ */
+export function registerProvider(name: string, config: ProviderConfig): () => void {
+  const { baseUrl, dialect = 'openai' } = config;
+  if (!/^[^/]+$/.test(name) || !baseUrl || !Object.hasOwn(DIALECTS, dialect)) {
+    const wants = "a name without '/', a baseUrl, and the dialect 'openai' or 'anthropic'";
+    throw new TypeError(`registerProvider needs ${wants}; got '${name}', '${baseUrl}', '${dialect}'`);
+  }
+  const before = providers.get(name);
+  providers.set(name, { ...config });
+  return () => {
+    if (before) providers.set(name, before);
+    else providers.delete(name);
+  };
+}
+
+/** The parts of a model id. @throws WeirError E1001 naming the known providers */
+export function resolveModel(id: string): { name: string; model: string; config: ProviderConfig } {
+  const [, name = '', model = ''] = /^([^/]+)\/(.+)$/s.exec(id) ?? [];
+  const config = providers.get(name);
+  if (config) return { name, model, config };
+  throw new WeirError(
+    `model must be 'provider/model', with a provider of registerProvider() or ${[...providers.keys()].join(', ')}; got '${id}'`,
+    { code: 'E1001' },
+  );
+}

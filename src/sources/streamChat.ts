@@ -1,0 +1,130 @@
+import { NEVER, timer, type Observable } from 'rxjs';
+import type { EventSourceMessage } from 'eventsource-parser';
+import { classifyError } from '../errors/classifyError';
+import { parseRateLimit } from '../errors/headers';
+import { errorOfFrame } from '../errors/providerError';
+import { redact } from '../errors/redact';
+import { MalformedStreamError, StreamTimeoutError } from '../errors/streamErrors';
+import { WeirError } from '../errors/WeirError';
+import type { ChatEvent } from '../events/ChatEvent';
+import { createCompletionCheck } from '../events/completion';
+import { createAnswer } from './Answer';
+import type { ChatRequest } from './ChatRequest';
+import { errorResponse } from './errorResponse';
+import { originOf } from './dialect';
+import { limitOption, requesting, UNSUBSCRIBED } from './plumbing';
+import { prepareCall, type CallOptions } from './prepareCall';
+import { errorIn, MAX_EVENT_BYTES, readEvents } from './readEvents';
+
+export interface StreamChatOptions extends CallOptions {
+  /** @defaultValue the global `fetch` */
+  fetch?: typeof globalThis.fetch | undefined;
+  /** Its abort ends the stream with E4002. */
+  signal?: AbortSignal | undefined;
+  /** The longest time until the response's headers, in ms. @defaultValue no limit of our own */
+  connectMs?: number | undefined;
+}
+
+/** What is longer fits no host timer. */
+const NEVER_MS = 2 ** 31;
+
+/**
+ * One streamed chat answer.
+ *
+ * ```
+ * subscribe:    request──headers───────────────────────────[DONE]
+ * streamChat:   ─────────start──text──text──…──usage──finish──|
+ * unsubscribe:  the request is aborted in the same instant, whatever it waits for
+ * ```
+ *
+ * Cold: one subscription is one request; nothing is repeated by itself. It completes only if the answer is whole: the
+ * provider gave a finish reason and no error, and there was content (or the reason why there is none). A connection
+ * closed before that is an {@link IncompleteStreamError}, an {@link EmptyStreamError} without any content. `finish` is
+ * the last event. All errors are WeirErrors with `provider` and `model`, and none shows the key.
+ *
+ * Further errors: E1001 for an unknown provider or what its dialect cannot say; E1002 for a missing key, naming its
+ * environment variable; {@link ProviderError} for the provider's own; {@link MalformedStreamError};
+ * {@link StreamTimeoutError} `'connect'`; E3001 where the connection fails; E4002 when `signal` is aborted.
+ *
+ * @throws TypeError, RangeError at the call for a bad `connectMs`
+ *
+ * @example
+ * streamChat({ model: 'openai/gpt-4o', messages: [{ role: 'user', content: 'Why is the sky blue?' }] })
+ *   .pipe(text())
+ *   .subscribe((delta) => process.stdout.write(delta));
+ */
+export function streamChat(request: ChatRequest, options: StreamChatOptions = {}): Observable<ChatEvent> {
+  const connectMs = limitOption('connectMs', options.connectMs, Infinity);
+  return requesting<ChatEvent>(async (subscriber, onLeave) => {
+    const { provider, model, secrets, dialect, config, url, ...init } = prepareCall(request, options);
+    const { signal } = options;
+    const origin = originOf({ provider, model, secrets, requestId: undefined as string | undefined });
+
+    const onAbort = (): void =>
+      subscriber.error(
+        new WeirError('cancelled by options.signal', { ...origin, code: 'E4002', cause: signal?.reason }),
+      );
+    if (signal?.aborted) return onAbort();
+    signal?.addEventListener('abort', onAbort);
+    subscriber.add(() => signal?.removeEventListener('abort', onAbort));
+
+    const connecting = (connectMs < NEVER_MS ? timer(connectMs) : NEVER).subscribe(() =>
+      subscriber.error(new StreamTimeoutError('connect', connectMs, origin)),
+    );
+    subscriber.add(connecting);
+
+    const check = createCompletionCheck();
+    const emit = (event: ChatEvent): void => {
+      check.see(event);
+      subscriber.next(event);
+    };
+    const decoder = dialect.decoder(createAnswer(emit, origin), config);
+    const onEvent = ({ data, event }: EventSourceMessage, cut: boolean): boolean => {
+      if (subscriber.closed) return false;
+      if (data.startsWith('[DONE]')) {
+        decoder.end?.(true);
+        return true;
+      }
+      let payload: unknown;
+      try {
+        payload = JSON.parse(data);
+      } catch {
+        // An event that the end of the body cut in two is missing, and the completion check says so.
+        if (cut || !data.trim()) return false;
+        if (event === 'error') throw errorOfFrame(data, origin);
+      }
+      const error = errorIn(payload, event);
+      if (error) throw errorOfFrame(error, origin);
+      if (Object(payload) === payload) return decoder.read(payload as object);
+      throw new MalformedStreamError(`an event is no JSON object: ${redact(data, secrets).slice(0, 100)}`, origin);
+    };
+
+    try {
+      const controller = new AbortController();
+      onLeave(() => controller.abort(UNSUBSCRIBED));
+      const response = await (options.fetch ?? fetch)(url, { ...init, method: 'POST', signal: controller.signal });
+      connecting.unsubscribe();
+      const { headers, body, ok } = response;
+      const reader = body?.getReader();
+      onLeave(() => reader?.cancel(UNSUBSCRIBED));
+      const requestId = headers.get('x-request-id') ?? headers.get('request-id') ?? undefined;
+      origin.requestId = requestId;
+      if (!ok) throw await errorResponse(response, reader, origin);
+      const rateLimit = parseRateLimit(headers, origin.now);
+      emit({
+        type: 'start',
+        provider,
+        model,
+        ...(requestId && { requestId }),
+        ...(Object.keys(rateLimit).length && { rateLimit }),
+      });
+      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES);
+      decoder.end?.(false);
+      const verdict = check.verdict(origin);
+      // A connection that breaks after the terminator has taken nothing from the answer.
+      if (verdict) throw broken ? broken.error : verdict;
+    } catch (error) {
+      throw classifyError(error, origin);
+    }
+  });
+}

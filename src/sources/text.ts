@@ -1,0 +1,26 @@
+import { filter, map, pipe, type OperatorFunction } from 'rxjs';
+import { WeirError } from '../errors/WeirError';
+import type { ChatEvent } from '../events/ChatEvent';
+import { rewindOf, textOf } from '../events/defaults';
+
+/**
+ * The text alone, piece by piece.
+ *
+ * ```
+ * source:  start──text 'a'──reasoning──text 'b'──usage──finish|
+ * text():  ───────a────────────────────b──────────────────────|
+ * ```
+ *
+ * Strings cannot be taken back, so a rewind is an error (E9999); with `onPartial: 'rewind'`, use {@link accumulate}.
+ */
+export function text(): OperatorFunction<ChatEvent, string> {
+  return pipe(
+    filter((event: ChatEvent) => {
+      if (rewindOf(event) === undefined) return textOf(event) !== '';
+      throw new WeirError(
+        "text() cannot take back what it has given: use accumulate(), or another onPartial than 'rewind'",
+      );
+    }),
+    map(textOf),
+  );
+}
