@@ -1,0 +1,119 @@
+import { lastValueFrom } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { BehaviorSubject } from 'rxjs';
+import { all, clientOf, errorOf, OPENAI, provide, request, TEXT } from '../support/chat';
+
+describe('client.run', () => {
+  it('starts at the call, without a subscriber, and once for however many', async () => {
+    const provider = await provide();
+    const run = clientOf(provider).run(request);
+    await provider.when(({ outcome }) => outcome === 'completed');
+    const texts = await Promise.all([lastValueFrom(run.text$), lastValueFrom(run.text$)]);
+    expect(texts).toEqual([TEXT, TEXT]);
+    const [a, b] = await Promise.all([all(run.events$), all(run.events$)]);
+    expect(a).toEqual(b);
+    expect(provider.requests).toHaveLength(1);
+  });
+
+  it('replays everything for those who come late, also after the end', async () => {
+    const provider = await provide();
+    const run = clientOf(provider).run(request);
+    const live = await all(run.events$);
+    expect(live.at(-1)).toMatchObject({ type: 'finish' });
+    expect(await all(run.events$)).toEqual(live);
+    expect(await all(run.text$)).toEqual([TEXT]);
+  });
+
+  it('text$ is the text so far, from nothing to all', async () => {
+    const provider = await provide();
+    const run = clientOf(provider).run(request);
+    const texts = await all(run.text$);
+    expect(texts[0]).toBe('');
+    expect(texts.at(-1)).toBe(TEXT);
+    texts.forEach((text, i) => expect(text.startsWith(texts[i - 1] ?? '')).toBe(true));
+    expect(texts.length).toBeGreaterThan(5);
+  });
+
+  it('text$ has rewinds applied', async () => {
+    const provider = await provide();
+    provider.script('openai', [{ cut: { afterChars: 30 } }, { cut: { afterChars: 50, how: 'fin' } }]);
+    const run = clientOf(provider).run(request);
+    const texts = await all(run.text$);
+    expect(texts.at(-1)).toBe(TEXT);
+    expect(texts.every((text) => TEXT.startsWith(text))).toBe(true);
+    expect(texts.filter((text) => text === '')).toHaveLength(3);
+    expect((await all(run.events$)).filter(({ type }) => type === 'rewind')).toHaveLength(2);
+  });
+
+  it('cancel() aborts the request and completes everything', async () => {
+    const provider = await provide();
+    provider.script('openai', { stall: { afterChars: 12 } });
+    const client = clientOf(provider);
+    const run = client.run(request);
+    const ends: string[] = [];
+    run.events$.subscribe({ complete: () => ends.push('events') });
+    run.text$.subscribe({ complete: () => ends.push('text') });
+    run.signals$.subscribe({ complete: () => ends.push('signals') });
+    await provider.when(({ outcome }) => outcome === 'stalled');
+    run.cancel();
+    expect(ends.sort()).toEqual(['events', 'signals', 'text']);
+    expect(client.snapshot()).toMatchObject({
+      currentInflight: 0,
+      models: { [OPENAI]: { streams: { cancelled: 1 } } },
+    });
+    await provider.when(({ outcome }) => outcome === 'aborted');
+    const text = await lastValueFrom(run.text$);
+    expect(TEXT.startsWith(text)).toBe(true);
+    run.cancel();
+    expect(client.snapshot().models[OPENAI]?.streams.cancelled).toBe(1);
+  });
+
+  it('goes on when those who looked on leave', async () => {
+    const provider = await provide();
+    provider.script('openai', { paceMs: 1 });
+    const run = clientOf(provider).run(request);
+    run.text$.subscribe().unsubscribe();
+    run.signals$.subscribe().unsubscribe();
+    expect(await lastValueFrom(run.text$)).toBe(TEXT);
+    expect(provider.requests).toMatchObject([{ outcome: 'completed' }]);
+  });
+
+  it('gives the error to everybody, early and late, but never to signals$', async () => {
+    const provider = await provide();
+    provider.script('openai', { status: 400 });
+    const run = clientOf(provider).run(request);
+    const signals = all(run.signals$);
+    const error = await errorOf(run.text$);
+    expect(error).toMatchObject({ code: 'E1001' });
+    expect(await errorOf(run.events$)).toBe(error);
+    expect(await errorOf(run.text$)).toBe(error);
+    expect((await signals).length).toBeGreaterThan(0);
+    run.cancel();
+    expect(await errorOf(run.text$)).toBe(error);
+  });
+
+  it('with nobody listening an error goes nowhere', async () => {
+    const provider = await provide();
+    provider.script('openai', { status: 400 });
+    clientOf(provider).run(request);
+    await provider.when(({ outcome }) => outcome === 'error');
+    await provider.idle();
+  });
+
+  it("signals$ are the client's, as long as the answer runs", async () => {
+    const provider = await provide();
+    provider.script('openai', { stall: { afterChars: 12 } });
+    const client = clientOf(provider);
+    const run = client.run(request);
+    expect(run.signals$).toBeInstanceOf(BehaviorSubject);
+    await provider.when(({ outcome }) => outcome === 'stalled');
+    expect(run.signals$.value).toMatchObject({ currentInflight: 1, activeModel: OPENAI });
+    run.cancel();
+    expect(run.signals$.value).toMatchObject({ currentInflight: 0 });
+    const late = await all(run.signals$);
+    expect(late).toMatchObject([{ currentInflight: 0 }]);
+    let open = true;
+    client.signals$.subscribe({ complete: () => (open = false) }).unsubscribe();
+    expect(open).toBe(true);
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it, vi } from 'vitest';
+import { errorOf } from '../support/chat';
+import {
+  Backpressure,
+  CircuitBreaker,
+  createChatClient,
+  RateLimiter,
+  ResilientExecutor,
+  RetryBudget,
+  type ChatClientConfig,
+} from 'rx-weir';
+
+const make = (config: unknown) => () => createChatClient(config as ChatClientConfig);
+
+describe('createChatClient', () => {
+  it.each([
+    [{ model: 'gpt-4o' }, /model.*gpt-4o/],
+    [{ model: '' }, /model/],
+    [{ model: 'openai/' }, /model.*openai\//],
+    [{ model: '/gpt' }, /model.*\/gpt/],
+    [{ model: 5 }, /model.*5/],
+    [{}, /model.*undefined/],
+    [{ model: 'openai/x', fallbacks: ['claude'] }, /fallbacks.*claude/],
+    [{ model: 'openai/x', fallbacks: ['openai/x'] }, /fallbacks.*openai\/x/],
+    [{ model: 'openai/x', fallbacks: ['openai/y', 'openai/z', 'openai/y'] }, /fallbacks.*openai\/y/],
+    [{ model: 'openai/x', onPartial: 'again' }, /onPartial.*again/],
+    [{ model: 'openai/x', resilience: 5 }, /resilience.*5/],
+    [{ model: 'openai/x', resilience: () => null }, /resilience.*null/],
+    [{ model: 'openai/x', resilience: { retry: { maxRetries: -1 } } }, /maxRetries.*-1/],
+    [{ model: 'openai/x', resilience: { fallback: [] } }, /fallback/],
+  ])('refuses %j, naming option and value', (config, message) => {
+    expect(make(config)).toThrow(message);
+  });
+
+  it('refuses instances that all models would share', () => {
+    const instances = [
+      new ResilientExecutor(),
+      { circuitBreaker: new CircuitBreaker() },
+      { rateLimiter: new RateLimiter() },
+      { backpressure: new Backpressure() },
+      { retry: { budget: new RetryBudget() } },
+    ];
+    for (const resilience of instances)
+      expect(make({ model: 'openai/x', fallbacks: ['openai/y'], resilience })).toThrow(/instances/);
+  });
+
+  it('takes instances from a function of the model', () => {
+    const resilience = vi.fn((model: string) => ({
+      circuitBreaker: new CircuitBreaker({ failureThreshold: model.length }),
+    }));
+    const client = createChatClient({ model: 'openai/x', fallbacks: ['openai/longer'], resilience });
+    expect(resilience.mock.calls).toEqual([['openai/x'], ['openai/longer']]);
+    const { models } = client.snapshot();
+    expect(Object.values(models).map(({ circuit }) => circuit?.failureThreshold)).toEqual([8, 13]);
+  });
+
+  it('makes policies for each model from the same options', () => {
+    const client = createChatClient({
+      model: 'openai/x',
+      fallbacks: ['openai/y'],
+      resilience: { backpressure: { maxInflight: 3 } },
+    });
+    expect(client.snapshot().models).toMatchObject({
+      'openai/x': { inflight: { max: 3 } },
+      'openai/y': { inflight: { max: 3 } },
+    });
+  });
+
+  it('asks nothing of the network or the environment before a stream is subscribed', () => {
+    const fetch = vi.fn<typeof globalThis.fetch>();
+    const client = createChatClient({ model: 'nobody/knows', fetch });
+    client.stream({ messages: [] });
+    expect(fetch).not.toHaveBeenCalled();
+  });
+
+  it('gives a provider that nobody knows as an error of the stream, naming it', async () => {
+    const error = await errorOf(createChatClient({ model: 'nobody/knows' }).stream({ messages: [] }));
+    expect(error).toMatchObject({ code: 'E1001', message: expect.stringContaining('nobody') as string });
+  });
+});
