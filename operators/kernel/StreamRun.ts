@@ -250,14 +250,20 @@ class StreamRun<T> implements AttemptOwner<T> {
     if (this.#over) return false;
     this.#attempts++;
     this.#inAttempt = true;
-    this.#tell({ type: 'attempt.start' });
+    this.#tellOfAttempt({ type: 'attempt.start' });
     return !this.#over;
   }
 
   #attemptEnds(outcome: Outcome, error?: unknown): void {
     if (!this.#inAttempt) return;
     this.#inAttempt = false;
-    this.#tell({ type: 'attempt.end', outcome, ...(error !== undefined && { error }) });
+    this.#tellOfAttempt({ type: 'attempt.end', outcome, ...(error !== undefined && { error }) });
+  }
+
+  /** What a fallback target's own protection tells of is not told twice. */
+  #tellOfAttempt(body: StreamEventBody): void {
+    const { hub, fallbackHub } = this.#plan;
+    (this.#isPrimary ? hub : fallbackHub)?.tell(this.#number, this.#attempts, body);
   }
 
   #tell(body: StreamEventBody): void {

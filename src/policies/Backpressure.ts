@@ -33,7 +33,7 @@ export interface Slot {
  * @throws TypeError, RangeError for a bad option
  */
 export class Backpressure extends Queueable {
-  readonly config: Readonly<Required<BackpressureConfig>>;
+  override readonly config: Readonly<Required<BackpressureConfig>>;
   #inUse = 0;
 
   constructor(config: BackpressureConfig = {}) {
@@ -57,12 +57,20 @@ export class Backpressure extends Queueable {
 
   /** The refusal that a stream would get now if it could not wait; changes nothing. */
   check(cost: Required<Cost>, now: number, who?: Waiter): ConcurrencyLimitError | undefined {
-    return this.ready(cost, now, who) ? undefined : this.refusal();
+    return this.ready(cost, now, who) ? undefined : this.refuse();
   }
 
-  /** @internal */
-  refusal(why = ''): ConcurrencyLimitError {
-    return new ConcurrencyLimitError(`all ${this.config.maxInflight} slots (maxInflight) are taken${why}`);
+  /** When a slot comes free, nobody knows. */
+  override waitMs(): undefined {
+    return undefined;
+  }
+
+  override backlogMs(): undefined {
+    return undefined;
+  }
+
+  override refuse(why = 'nobody waits here'): ConcurrencyLimitError {
+    return new ConcurrencyLimitError(`all ${this.config.maxInflight} slots (maxInflight) are taken: ${why}`);
   }
 
   /** Takes a slot; the caller has checked that one is free. */

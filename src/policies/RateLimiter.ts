@@ -65,7 +65,7 @@ const finite = (value: number): number | null => (value < Infinity ? value : nul
  * source$.pipe(throttleTokens(limiter, { cost: { tokens: 1500 } }));
  */
 export class RateLimiter extends Queueable {
-  readonly config: Readonly<{ maxQueue: number; maxWaitMs: number; adaptive: boolean; clock: () => number }>;
+  override readonly config: Readonly<{ maxQueue: number; maxWaitMs: number; adaptive: boolean; clock: () => number }>;
   readonly #limits: Limits;
   #buckets: Buckets;
   /** The same on a clock that was put back; void when the clock is again where it was. */
@@ -112,12 +112,12 @@ export class RateLimiter extends Queueable {
   }
 
   /** How long until `cost` alone could be taken, in ms, a pause included. 0: now; `Infinity`: never. */
-  waitMs(cost: Required<Cost>, now: number = this.config.clock()): number {
+  override waitMs(cost: Required<Cost>, now: number = this.config.clock()): number {
     return Math.max(0, this.#readyAt(cost, now) - now);
   }
 
   /** How long until `ahead` and then `cost` could have been taken, in ms. */
-  backlogMs(ahead: Required<Cost>, cost: Required<Cost>, now: number = this.config.clock()): number {
+  override backlogMs(ahead: Required<Cost>, cost: Required<Cost>, now: number = this.config.clock()): number {
     const from = this.#base(now);
     // In a pause the buckets fill, but never above their capacity.
     const then = refill(from, Math.max(now, from.pausedUntil), this.#limits);
@@ -137,9 +137,12 @@ export class RateLimiter extends Queueable {
   check(cost: Required<Cost>, now: number = this.config.clock(), who?: Waiter): RateLimitExceededError | undefined {
     if (this.ready(cost, now, who)) return undefined;
     const heads = [...this.lines].map(({ head }) => (head ? this.waitMs(head.cost, now) : 0));
-    const retryAfterMs = Math.max(this.waitMs(cost, now), ...heads);
+    return this.refuse(undefined, Math.max(this.waitMs(cost, now), ...heads));
+  }
+
+  override refuse(why?: string, retryAfterMs = 0): RateLimitExceededError {
     return retryAfterMs < Infinity
-      ? new RateLimitExceededError(undefined, { retryAfterMs })
+      ? new RateLimitExceededError(why && `the rate limit is exhausted: ${why}`, { retryAfterMs })
       : new RateLimitExceededError('the cost is above burstSize or tokenBurst');
   }
 

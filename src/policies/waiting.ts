@@ -1,3 +1,4 @@
+import type { RejectedError } from '../errors/WeirError';
 import { Watchable } from './Watchable';
 
 /** What a stream takes from a rate limiter: both dimensions at once, or neither. */
@@ -45,8 +46,19 @@ export abstract class Queueable extends Watchable {
     return sum;
   }
 
+  abstract readonly config: { readonly maxQueue: number; readonly maxWaitMs: number };
+
   /** Whether a cost could not be taken now, waiters aside. */
   abstract lacks(cost: Required<Cost>, now: number): boolean;
+
+  /** How long until a cost alone could be taken, in ms; `Infinity`: never; `undefined`: nobody knows. */
+  abstract waitMs(cost: Required<Cost>, now: number): number | undefined;
+
+  /** The same behind others. */
+  abstract backlogMs(ahead: Required<Cost>, cost: Required<Cost>, now: number): number | undefined;
+
+  /** The refusal of a stream that cannot wait, for a reason. */
+  abstract refuse(why?: string, retryAfterMs?: number): RejectedError;
 
   /** Whether `cost` can be taken now without overtaking anybody who lacks it: `who` waits already, a newcomer comes last. */
   ready(cost: Required<Cost>, now: number, who?: Waiter): boolean {

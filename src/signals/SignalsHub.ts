@@ -240,7 +240,7 @@ export class SignalsHub {
     const { tokens } = this.tally;
     return {
       ...this.#streams,
-      tokens: tokens + this.#corrections,
+      tokens: Math.max(0, tokens + this.#corrections),
       // The mean rate of the streams that deliver, times their number: two sums, and nothing to do per token.
       tokensPerSecond: deliveringMs > 0 ? ((tokens - this.#delivered) * this.#delivering * 1000) / deliveringMs : 0,
       firstContentMs: percentiles(this.#firstContent),

@@ -1,0 +1,254 @@
+import type { SchedulerLike, Subscription } from 'rxjs';
+import { isRejected, type RejectedError } from '../../src/errors/WeirError';
+import { MAX_DELAY_MS } from '../../src/policies/options';
+import type { AdmissionPermit, PreflightChecker } from '../../src/policies/PreflightChecker';
+import { precedes, type Cost, type Queueable, type Waiter, type WaitLine } from '../../src/policies/waiting';
+import { QueueNode, WaitQueue } from './WaitQueue';
+
+/** A stream that asks to be admitted. Exactly one of `admitted` and `refused` is called, unless it leaves before. */
+export interface Applicant {
+  readonly cost: Required<Cost>;
+  readonly priority: number;
+  readonly scheduler: SchedulerLike;
+  admitted(permit: AdmissionPermit, waitedMs: number): void;
+  refused(error: RejectedError): void;
+}
+
+/** Takes everything for a stream that is ready, and tells it; the breaker may still refuse. */
+export function decide(
+  checker: PreflightChecker,
+  policies: readonly Queueable[],
+  applicant: Applicant,
+  now: number,
+  since: number,
+): void {
+  const permit = undisturbed(policies, () => checker.take(applicant.cost, now));
+  if (isRejected(permit)) applicant.refused(permit);
+  else applicant.admitted(permit, now - since);
+}
+
+/** Each policy tells that it changed while `action` takes from them one by one: who comes then waits until it is over. */
+function undisturbed<R>(policies: readonly Queueable[], action: () => R): R {
+  const idle = policies.filter(({ service }) => !service.busy);
+  for (const { service } of idle) service.busy = true;
+  let result: R;
+  try {
+    result = action();
+  } finally {
+    for (const { service } of idle) service.busy = false;
+  }
+  for (const policy of idle) if (policy.service.again) serveLines(policy);
+  return result;
+}
+
+class Ticket extends QueueNode implements Waiter {
+  readonly applicant: Applicant;
+  readonly order: number;
+  readonly since: number;
+
+  constructor(applicant: Applicant, order: number, since: number) {
+    super(applicant.priority, applicant.cost);
+    this.applicant = applicant;
+    this.order = order;
+    this.since = since;
+  }
+
+  get now(): number {
+    return this.applicant.scheduler.now();
+  }
+}
+
+/**
+ * The queue of all streams that wait for the same policies. Gates that share a policy see each other through its `lines`,
+ * and only their heads compete: serving is linear in the number of gates, not of waiters. Exists while somebody waits.
+ */
+export class Gate implements WaitLine {
+  readonly #checker: PreflightChecker;
+  readonly #policies: readonly Queueable[];
+  readonly #queue = new WaitQueue<Ticket>();
+  #unwatch: (() => void)[] = [];
+  #timer: Subscription | undefined;
+  #due = Infinity;
+
+  /** The gate in front of these policies: the one that is there, or a new one. */
+  static of(checker: PreflightChecker, policies: readonly Queueable[]): Gate {
+    const parts = ['circuitBreaker', 'rateLimiter', 'backpressure'] as const;
+    for (const line of policies[0]!.lines) {
+      if (line instanceof Gate && parts.every((part) => line.#checker[part] === checker[part])) return line;
+    }
+    return new Gate(checker, policies);
+  }
+
+  private constructor(checker: PreflightChecker, policies: readonly Queueable[]) {
+    this.#checker = checker;
+    this.#policies = policies;
+  }
+
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  get head(): Ticket | undefined {
+    return this.#queue.head;
+  }
+
+  get isDue(): boolean {
+    const { head } = this;
+    return !!head && this.#checker.ready(head.cost, head.now, head);
+  }
+
+  ahead(priority: number): Required<Cost> {
+    return this.#queue.ahead(priority);
+  }
+
+  /** Joins the queue. @returns how to leave it */
+  enter(applicant: Applicant, now: number): () => void {
+    const order = 1 + Math.max(...this.#policies.map((policy) => policy.order));
+    for (const policy of this.#policies) policy.order = order;
+    const ticket = new Ticket(applicant, order, now);
+    if (this.size === 0) this.#open();
+    this.#queue.add(ticket);
+    if (this.#isInFront(ticket)) this.#look();
+    return () => {
+      const wasInFront = this.#isInFront(ticket);
+      this.#leave(ticket);
+      if (wasInFront) this.#look();
+    };
+  }
+
+  /** Decides about the head if it can start now. @returns whether it left */
+  serve(): boolean {
+    const ticket = this.head;
+    if (!ticket || !this.isDue) return false;
+    const policies = this.#policies;
+    this.#leave(ticket);
+    undisturbed(policies, () => decide(this.#checker, policies, ticket.applicant, ticket.now, ticket.since));
+    return true;
+  }
+
+  /** Refuses who has waited, or would have to wait, too long. @returns whether anybody left */
+  expire(): boolean {
+    let left = false;
+    for (let head = this.head; head; head = this.head) {
+      const { now } = head;
+      const late = this.#deadlines(head).find(({ at }) => at <= now);
+      if (!late) break;
+      const { policy, ticket } = late;
+      left = true;
+      this.#refuse(
+        ticket,
+        policy.refuse(`a longer wait than maxWaitMs ${policy.config.maxWaitMs}`, policy.waitMs(ticket.cost, now)),
+      );
+    }
+    return left;
+  }
+
+  /** Sets the one timer for the next thing that only time can bring: the bucket's refill, or the end of somebody's patience. */
+  arm(): void {
+    const { head } = this;
+    if (!head) return;
+    const { now, cost, applicant } = head;
+    let due = Math.min(...this.#deadlines(head).map(({ at }) => at));
+    for (const policy of this.#policies) {
+      const waitMs = policy.waitMs(cost, now) ?? 0;
+      // Of all gates before one bucket, only the first has a timer.
+      if (waitMs > 0 && isFirst(policy, head, now)) due = Math.min(due, Math.ceil(now + Math.max(1, waitMs)));
+    }
+    if (due === this.#due) return;
+    this.#due = due;
+    this.#timer?.unsubscribe();
+    if (due === Infinity) return;
+    this.#timer = applicant.scheduler.schedule(
+      () => {
+        this.#due = Infinity;
+        this.#look();
+      },
+      Math.min(Math.max(due - now, 0), MAX_DELAY_MS),
+    );
+  }
+
+  /** When the patience of the longest waiting ends, for each resource that the head of the queue waits for. */
+  #deadlines(head: Ticket): { policy: Queueable; ticket: Ticket; at: number }[] {
+    const { cost, now } = head;
+    return this.#policies.flatMap((policy) => {
+      const { maxWaitMs } = policy.config;
+      if (policy.ready(cost, now, head)) return [];
+      // The bucket was paused beyond any timer: nobody here will see the end of it.
+      if ((policy.waitMs(cost, now) ?? 0) > MAX_DELAY_MS) return { policy, ticket: head, at: now };
+      return maxWaitMs < Infinity
+        ? this.#queue.oldest().map((ticket) => ({ policy, ticket, at: ticket.since + maxWaitMs }))
+        : [];
+    });
+  }
+
+  #open(): void {
+    for (const policy of this.#policies) policy.lines.add(this);
+    this.#unwatch = this.#policies.map((policy) => policy.watch(() => serveLines(policy)));
+    const { circuitBreaker } = this.#checker;
+    if (!circuitBreaker) return;
+    this.#unwatch.push(
+      circuitBreaker.watch((transition) => {
+        if (transition?.to !== 'open' && transition?.to !== 'isolated') return;
+        // Those queued are refused as soon as it opens. Asked anew for each: a refused one may act on the breaker.
+        for (let { head } = this, error; head && (error = circuitBreaker.check(head.now)); { head } = this) {
+          this.#refuse(head, error);
+        }
+        this.#look();
+      }),
+    );
+  }
+
+  #leave(ticket: Ticket): void {
+    if (!this.#queue.remove(ticket) || this.size > 0) return;
+    for (const policy of this.#policies) policy.lines.delete(this);
+    for (const unwatch of this.#unwatch) unwatch();
+    this.#timer?.unsubscribe();
+    this.#due = Infinity;
+  }
+
+  #refuse(ticket: Ticket, error: RejectedError): void {
+    this.#leave(ticket);
+    ticket.applicant.refused(error);
+  }
+
+  /** Whether the timer, or who is served next, may depend on it. */
+  #isInFront(ticket: Ticket): boolean {
+    return this.#queue.oldest().includes(ticket);
+  }
+
+  #look(): void {
+    for (const policy of this.#policies) serveLines(policy);
+  }
+}
+
+const isFirst = (policy: Queueable, who: Waiter, now: number): boolean => {
+  for (const { head } of policy.lines) {
+    if (head && head !== who && precedes(head, who) && policy.lacks(head.cost, now)) return false;
+  }
+  return true;
+};
+
+/** Starts everybody who can be started, in order, in a loop: however many synchronous streams wait, the stack stays flat. */
+function serveLines(policy: Queueable): void {
+  const { lines, service } = policy;
+  if (service.busy) {
+    service.again = true;
+    return;
+  }
+  do {
+    service.again = false;
+    service.busy = true;
+    try {
+      while (inOrder(lines).some((gate) => gate.serve()));
+      for (const gate of inOrder(lines)) if (gate.expire()) service.again = true;
+    } finally {
+      service.busy = false;
+    }
+  } while (service.again);
+  for (const gate of inOrder(lines)) gate.arm();
+}
+
+function inOrder(lines: ReadonlySet<WaitLine>): Gate[] {
+  const gates = [...lines].filter((line) => line instanceof Gate);
+  return gates.length < 2 ? gates : gates.sort((a, b) => (a.head && b.head && precedes(b.head, a.head) ? 1 : -1));
+}
