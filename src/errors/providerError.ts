@@ -9,6 +9,8 @@ export interface ClassifyOptions {
   now?: number | undefined;
   provider?: string | undefined;
   model?: string | undefined;
+  /** Where the error itself names no other. */
+  requestId?: string | undefined;
   /** Keys in use, to be kept out of the error; the common shapes of keys are, without being told. */
   secrets?: readonly string[] | undefined;
 }
@@ -112,11 +114,12 @@ export function factsOf(root: unknown, now: number): Facts {
 }
 
 /** The error that facts make. Whatever comes from the wire is redacted and bounded. */
-export function toError(facts: Facts, { provider, model, secrets }: ClassifyOptions, cause?: unknown): WeirError {
+export function toError(facts: Facts, options: ClassifyOptions, cause?: unknown): WeirError {
+  const { provider, model, secrets } = options;
   const clean = (text = ''): string => redact(text, secrets).replace(/\s+/g, ' ').trim().slice(0, 500);
   const { message, requestId, ...details } = facts;
   const text = clean(message) || (details.httpStatus ? `HTTP ${details.httpStatus}` : 'unknown error');
-  const id = clean(requestId) || undefined;
+  const id = clean(requestId) || options.requestId;
   return new (details.code ? ProviderError : WeirError)(text, { ...details, provider, model, requestId: id, cause });
 }
 

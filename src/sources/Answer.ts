@@ -2,9 +2,6 @@ import type { ErrorOptions } from '../errors/providerError';
 import { MalformedStreamError } from '../errors/streamErrors';
 import type { ChatEvent, FinishReason } from '../events/ChatEvent';
 
-/** What errors tell of the request that they belong to. */
-export type ErrorOrigin = ErrorOptions & { requestId?: string | undefined };
-
 const REASONS: Readonly<Record<string, FinishReason>> = {
   stop: 'stop',
   length: 'length',
@@ -37,7 +34,7 @@ export interface Answer {
   finish(raw: string, refused?: boolean): void;
 }
 
-export function createAnswer(emit: (event: ChatEvent) => void, origin: ErrorOrigin): Answer {
+export function createAnswer(emit: (event: ChatEvent) => void, origin: ErrorOptions): Answer {
   const calls = new Map<number, { id: string; name: string; json: string }>();
   let broken: string | undefined;
   let inputTokens = 0;

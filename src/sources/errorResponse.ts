@@ -1,7 +1,7 @@
 import { errorOfResponse } from '../errors/providerError';
 import type { WeirError } from '../errors/WeirError';
 import { quietly, within } from './plumbing';
-import type { ErrorOrigin } from './Answer';
+import type { ErrorOptions } from '../errors/providerError';
 import type { Bytes } from './readEvents';
 
 /** How much of an error's body is read, in bytes, and how long it may take, in ms: the status alone says enough. */
@@ -12,7 +12,7 @@ const BODY_MS = 5000;
 export async function errorResponse(
   { status, headers }: Response,
   reader: Bytes | undefined,
-  origin: ErrorOrigin,
+  origin: ErrorOptions,
 ): Promise<WeirError> {
   const decoder = new TextDecoder();
   let body = '';

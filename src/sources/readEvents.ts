@@ -3,7 +3,7 @@ import { errorOfFrame } from '../errors/providerError';
 import { redact } from '../errors/redact';
 import { MalformedStreamError } from '../errors/streamErrors';
 import type { WeirError } from '../errors/WeirError';
-import type { ErrorOrigin } from './Answer';
+import type { ErrorOptions } from '../errors/providerError';
 import { quietly, within } from './plumbing';
 
 export type Bytes = ReadableStreamDefaultReader<Uint8Array>;
@@ -28,7 +28,7 @@ export function errorIn(payload: unknown, event?: string): unknown {
 }
 
 /** What lines that belong to no event say about a stream that has ended. */
-function errorOfTail(tail: string, empty: boolean, origin: ErrorOrigin): WeirError | undefined {
+function errorOfTail(tail: string, empty: boolean, origin: ErrorOptions): WeirError | undefined {
   let payload: unknown;
   try {
     payload = errorIn(JSON.parse(tail));
@@ -53,7 +53,7 @@ function errorOfTail(tail: string, empty: boolean, origin: ErrorOrigin): WeirErr
 export async function readEvents(
   reader: Bytes | undefined,
   onEvent: (event: EventSourceMessage, cut: boolean) => boolean,
-  origin: ErrorOrigin,
+  origin: ErrorOptions,
   maxEventBytes: number,
 ): Promise<{ error: unknown } | undefined> {
   let tail = '';

@@ -187,6 +187,7 @@ describe.each(['openai', 'anthropic'] as const)(
         retryable: true,
         provider: dialect,
         model: MODEL[dialect],
+        requestId: expect.any(String) as string,
       });
     });
 
