@@ -1,5 +1,5 @@
 /**
- * npm start                                                     five kinds of trouble, played by an embedded provider
+ * npm start                                                     every kind of trouble, played by an embedded provider
  * npm start -- --model openai/gpt-4o "Why is the sky blue?"     the real thing, with your key
  */
 import { parseArgs } from 'node:util';
@@ -26,10 +26,14 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  if (values.model === undefined && !question) return demo(process.stdout);
+  const asked = question || values.model || values['base-url'] || values.fallback.length > 0;
+  if (!asked) return demo(process.stdout);
   if (values.model === undefined || !question) throw new TypeError(`both a --model and a question, please\n${USAGE}`);
   return ask({ model: values.model, fallbacks: values.fallback, baseUrl: values['base-url'], question });
 }
+
+// The reader of a pipe may leave early, as `head` does.
+process.stdout.on('error', () => process.exit());
 
 main().then(
   (code) => (process.exitCode = code),

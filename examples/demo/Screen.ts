@@ -34,10 +34,11 @@ export function terminalScreen(output: Output): Screen {
   const fit = (line: string): string => {
     // By what a reader takes for a character; wide ones may still need a column more.
     const points = Array.from(new Intl.Segmenter().segment(line), ({ segment }) => segment);
-    const width = Math.max(20, output.columns - 12);
-    return points.length > width
-      ? `${points.slice(0, 24).join('')} … ${points.slice(points.length - width + 27).join('')}`
-      : line;
+    // Some terminals do not know their width and say 0.
+    const width = Math.max(20, (output.columns || 80) - 12);
+    const head = Math.min(24, width >> 1);
+    if (points.length <= width) return line;
+    return `${points.slice(0, head).join('')} … ${points.slice(head + 3 - width).join('')}`;
   };
   const erase = (): void => {
     output.write(drawn > 0 ? `\x1b[${drawn}A\x1b[J` : '');

@@ -1,8 +1,9 @@
 import { defer, merge, map, type BehaviorSubject, type Observable, type SchedulerLike } from 'rxjs';
+import { resolveLimits } from '../../operators/kernel/limits';
 import type { ResilienceConfig, StreamOptions } from '../../operators/kernel/pipeline';
 import type { ChatEvent } from '../events/ChatEvent';
 import type { RetryConfig } from '../policies/backoff';
-import { describe } from '../policies/options';
+import { describe, functionOption, numberOption } from '../policies/options';
 import type { OnPartial } from '../policies/partial';
 import type { Cost } from '../policies/waiting';
 import type { WeirEvent } from '../signals/WeirEvent';
@@ -11,6 +12,7 @@ import { streamChat, type StreamChatOptions } from '../sources/streamChat';
 import { ChatRun } from './ChatRun';
 import { clientSignals, type ClientSignals } from './ClientSignals';
 import { ResilientExecutor } from './ResilientExecutor';
+import { untilAborted } from './untilAborted';
 
 /** What a client knows of one provider. */
 export type ProviderSettings = Pick<StreamChatOptions, 'apiKey' | 'baseUrl' | 'headers'>;
@@ -85,8 +87,21 @@ const DEFAULTS: ResilienceConfig<ChatEvent> = {
  * @throws TypeError, RangeError for a bad option, naming it and its value
  */
 export function createChatClient(config: ChatClientConfig): ChatClient {
-  const { model, fallbacks = [], providers = {}, fetch, connectMs, scheduler } = config;
-  const models = [model, ...fallbacks];
+  if (typeof config !== 'object' || (config as unknown) === null) {
+    throw new TypeError(`createChatClient takes { model, ... }, got ${describe(config)}`);
+  }
+  const { model, fallbacks = [], providers = {}, fetch, connectMs = Infinity, scheduler } = config;
+  if (!Array.isArray(fallbacks)) throw new TypeError(`fallbacks must be a list of models, got ${describe(fallbacks)}`);
+  numberOption('connectMs', connectMs, { infinity: true });
+  functionOption('fetch', fetch);
+  for (const [name, settings] of Object.entries({ providers, ...providers })) {
+    if (typeof settings !== 'object' || (settings as unknown) === null) {
+      throw new TypeError(
+        `${name === 'providers' ? name : `providers.${name}`} must be an object, got ${describe(settings)}`,
+      );
+    }
+  }
+  const models: readonly string[] = [model, ...(fallbacks as readonly string[])];
   models.forEach((id, index) => {
     const name = index === 0 ? 'model' : 'fallbacks';
     if (typeof id !== 'string' || !/^[^/]+\/./.test(id))
@@ -103,7 +118,8 @@ export function createChatClient(config: ChatClientConfig): ChatClient {
       const resilience = id === model ? primary : resilienceOf(config, id);
       if (resilience.cost !== undefined) priced.add(id);
       // The primary's total deadline is over everything, its fallbacks too: they have none of their own.
-      const timeout = { ...resilience.timeout, totalMs: (id === model && resilience.timeout?.totalMs) || Infinity };
+      const { firstMs, idleMs, totalMs } = resolveLimits(resilience.timeout ?? {});
+      const timeout = { firstMs, idleMs, totalMs: id === model ? totalMs : Infinity };
       const options = { provider: providerOf(id), model: id, ...(scheduler && { scheduler }) };
       return [id, new ResilientExecutor({ ...resilience, timeout, onPartial } as ResilienceConfig, options)];
     }),
@@ -111,26 +127,27 @@ export function createChatClient(config: ChatClientConfig): ChatClient {
   let activeModel = model;
   const signals$ = clientSignals(executors, () => activeModel, scheduler);
 
-  const attempt = (id: string, request: ClientRequest, { signal }: ClientStreamOptions): Observable<ChatEvent> =>
+  const attempt = (id: string, request: ClientRequest): Observable<ChatEvent> =>
     defer(() => {
       activeModel = id;
       const settings = providers[providerOf(id)];
-      return streamChat({ ...request, model: id }, { ...settings, fetch, signal, connectMs });
+      return streamChat({ ...request, model: id }, { ...settings, fetch, connectMs });
     });
 
   const stream = (request: ClientRequest, options: ClientStreamOptions = {}): Observable<ChatEvent> => {
-    const { priority, cost } = options;
+    const { priority, cost, signal } = options;
     const estimate = estimateCost(request);
     const place = (id: string): StreamOptions<ChatEvent> => {
       const taken = cost ?? (priced.has(id) ? undefined : estimate);
       return { ...(priority !== undefined && { priority }), ...(taken && { cost: taken }) };
     };
-    const [source, ...targets] = models.map((id) => ({ name: id, source: attempt(id, request, options) }));
+    const [source, ...targets] = models.map((id) => ({ name: id, source: attempt(id, request) }));
     const fallback = targets.map(({ name, source }) => ({
       name,
       source: source.pipe(executors.get(name)!.protect<ChatEvent>(place(name))),
     }));
-    return source!.source.pipe(executors.get(model)!.protect<ChatEvent>({ ...place(model), fallback }));
+    const protect = executors.get(model)!.protect<ChatEvent>({ ...place(model), fallback });
+    return source!.source.pipe(protect, untilAborted(signal));
   };
 
   return {
@@ -166,11 +183,17 @@ function resilienceOf({ resilience = DEFAULTS }: ChatClientConfig, model: string
 const providerOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
 /** What a request takes from a rate limiter: a token for 4 characters of text, and the whole answer that it allows. */
-function estimateCost({ messages, maxTokens = 0 }: ClientRequest): Cost | undefined {
-  if (!Array.isArray(messages)) return undefined; // the stream will say so
-  const texts = (messages as ChatRequest['messages']).flatMap(({ content }): readonly (string | undefined)[] =>
-    typeof content === 'string' ? [content] : content.map((part) => ('text' in part ? part.text : undefined)),
-  );
-  const characters = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
-  return { tokens: Math.ceil(characters / 4) + (maxTokens > 0 ? maxTokens : 0) };
+function estimateCost(request: ClientRequest): Cost {
+  // Whatever is wrong with the request, its stream will say so.
+  const { messages, maxTokens = 0 } = (request as ClientRequest | null) ?? { messages: [] };
+  const characters = lengthOf(Array.isArray(messages) ? messages : []);
+  return { tokens: Math.ceil(characters / 4) + (maxTokens > 0 && maxTokens < Infinity ? maxTokens : 0) };
+}
+
+/** The characters of a text, a part, a message, or of all in a list. */
+function lengthOf(content: unknown): number {
+  if (typeof content === 'string') return content.length;
+  if (Array.isArray(content)) return content.reduce((sum: number, part: unknown) => sum + lengthOf(part), 0);
+  const { content: inner, text } = Object(content) as { content?: unknown; text?: unknown };
+  return inner === undefined ? (typeof text === 'string' ? text.length : 0) : lengthOf(inner);
 }

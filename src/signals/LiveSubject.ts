@@ -77,7 +77,7 @@ export class LiveSubject<S> extends BehaviorSubject<S> {
   }
 
   override getValue(): S {
-    return (this.#current = this.#state.read(this.#current));
+    return this.#done ? this.#current : (this.#current = this.#state.read(this.#current));
   }
 
   override subscribe(
@@ -100,6 +100,7 @@ export class LiveSubject<S> extends BehaviorSubject<S> {
   /** Nothing changes any more: the last value, then completion. */
   override complete(): void {
     if (this.#done) return;
+    this.getValue();
     this.changedNow();
     this.#done = true;
     this.#rest();

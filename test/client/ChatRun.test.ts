@@ -68,6 +68,20 @@ describe('client.run', () => {
     expect(client.snapshot().models[OPENAI]?.streams.cancelled).toBe(1);
   });
 
+  it("keeps the last state when it is over, whatever the client's other streams do", async () => {
+    const provider = await provide();
+    const client = clientOf(provider);
+    const first = client.run(request);
+    await lastValueFrom(first.events$);
+    const last = first.signals$.value;
+    provider.script('openai', { stall: { afterChars: 5 } });
+    const second = client.run(request);
+    await provider.when(({ outcome }) => outcome === 'stalled');
+    expect(client.signals$.value.currentInflight).toBe(1);
+    expect(first.signals$.value).toBe(last);
+    second.cancel();
+  });
+
   it('goes on when those who looked on leave', async () => {
     const provider = await provide();
     provider.script('openai', { paceMs: 1 });

@@ -8,6 +8,7 @@ import {
   ResilientExecutor,
   RetryBudget,
   type ChatClientConfig,
+  type ClientRequest,
 } from 'rx-weir';
 
 const make = (config: unknown) => () => createChatClient(config as ChatClientConfig);
@@ -28,6 +29,16 @@ describe('createChatClient', () => {
     [{ model: 'openai/x', resilience: () => null }, /resilience.*null/],
     [{ model: 'openai/x', resilience: { retry: { maxRetries: -1 } } }, /maxRetries.*-1/],
     [{ model: 'openai/x', resilience: { fallback: [] } }, /fallback/],
+    [undefined, /createChatClient.*undefined/],
+    [{ model: 'openai/x', fallbacks: 'anthropic/y' }, /fallbacks.*anthropic/],
+    [{ model: 'openai/x', connectMs: NaN }, /connectMs.*NaN/],
+    [{ model: 'openai/x', connectMs: '5' }, /connectMs.*5/],
+    [{ model: 'openai/x', fetch: 5 }, /fetch.*5/],
+    [{ model: 'openai/x', providers: 'x' }, /providers.*x/],
+    [{ model: 'openai/x', providers: { openai: 'sk' } }, /providers\.openai.*sk/],
+    [{ model: 'openai/x', resilience: { timeout: 5000 } }, /timeout.*5000/],
+    [{ model: 'openai/x', resilience: { timeout: { totalMs: NaN } } }, /totalMs.*NaN/],
+    [{ model: 'openai/x', resilience: { timeout: { totalMs: 0 } } }, /totalMs.*0/],
   ])('refuses %j, naming option and value', (config, message) => {
     expect(make(config)).toThrow(message);
   });
@@ -72,6 +83,14 @@ describe('createChatClient', () => {
     client.stream({ messages: [] });
     expect(fetch).not.toHaveBeenCalled();
   });
+
+  it.each([[{ messages: [{ role: 'user', content: 5 }] }], [{ messages: [null] }], [{}], [undefined]])(
+    'gives what is wrong with the request %j as an error of the stream',
+    async (request) => {
+      const client = createChatClient({ model: 'openai/x', providers: { openai: { apiKey: 'k' } } });
+      expect(await errorOf(client.stream(request as ClientRequest))).toMatchObject({ code: 'E1001' });
+    },
+  );
 
   it('gives a provider that nobody knows as an error of the stream, naming it', async () => {
     const error = await errorOf(createChatClient({ model: 'nobody/knows' }).stream({ messages: [] }));
