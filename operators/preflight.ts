@@ -1,5 +1,6 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import type { AdmissionParts, PreflightChecker } from '../src/policies/PreflightChecker';
+import { objectOption } from '../src/policies/options';
 import { resolveAdmission, type CostOptions } from './kernel/admissionOptions';
 import { resolveRuntime, type RuntimeOptions } from './kernel/runtime';
 import { operatorOf } from './kernel/StreamRun';
@@ -26,6 +27,7 @@ export function preflight<T>(
   parts: PreflightChecker | (AdmissionParts & CostOptions<T> & RuntimeOptions<T>),
   options: CostOptions<T> & RuntimeOptions<T> = {},
 ): MonoTypeOperatorFunction<T> {
+  objectOption('preflight', parts);
   const runtime = resolveRuntime<T>('tryAdmit' in parts ? undefined : parts, options);
   const costs = 'tryAdmit' in parts ? options : { ...parts, ...options };
   const { circuitBreaker, rateLimiter, backpressure } = parts;

@@ -1,10 +1,11 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
+import { objectOption } from '../src/policies/options';
 import { Pipeline, type ResilienceConfig } from './kernel/pipeline';
 import type { RuntimeOptions } from './kernel/runtime';
 
 /** Anything that protects streams, e.g. a ResilientExecutor. */
 export interface Protector {
-  protect<T>(): MonoTypeOperatorFunction<T>;
+  protect<T>(options?: RuntimeOptions<T>): MonoTypeOperatorFunction<T>;
 }
 
 /**
@@ -32,5 +33,6 @@ export function resilient<T>(
   protection: Protector | ResilienceConfig<T>,
   options?: RuntimeOptions<T>,
 ): MonoTypeOperatorFunction<T> {
-  return 'protect' in protection ? protection.protect<T>() : new Pipeline<T>(protection, options).operator<T>();
+  objectOption('resilient', protection);
+  return 'protect' in protection ? protection.protect<T>(options) : new Pipeline<T>(protection, options).operator<T>();
 }

@@ -1,6 +1,6 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { createCompletionCheck, type CompletionOptions } from '../src/events/completion';
-import { functionOption } from '../src/policies/options';
+import { functionOption, objectOption } from '../src/policies/options';
 import { resolveRuntime, type RuntimeOptions } from './kernel/runtime';
 import { operatorOf } from './kernel/StreamRun';
 
@@ -33,6 +33,7 @@ export function verifyComplete<T>(
   config: VerifyConfig<T> = {},
   options?: RuntimeOptions<T>,
 ): MonoTypeOperatorFunction<T> {
+  objectOption('verifyComplete', config);
   const { isTerminal, allowEmpty } = config;
   functionOption('isTerminal', isTerminal);
   const runtime = resolveRuntime<T>(config, options);

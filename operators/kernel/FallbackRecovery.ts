@@ -1,8 +1,8 @@
-import { from } from 'rxjs';
 import { FallbackExhaustedError } from '../../src/errors/FallbackExhaustedError';
 import type { ErrorContext } from '../../src/policies/ErrorContext';
 import type { FallbackChain, FallbackTarget } from '../../src/policies/FallbackChain';
 import type { Decision, Failure, Recovery } from './recovery';
+import { toObservable } from './targets';
 
 /** What `onFallback` is told. */
 export interface FallbackInfo extends ErrorContext {
@@ -49,6 +49,6 @@ export class FallbackRecovery<T> implements Recovery<T> {
     const made = typeof target.source === 'function' ? target.source(error, ctx) : target.source;
     if (typeof made === 'string')
       throw new TypeError(`source of '${target.name}' gave a string, it must give a stream`);
-    return { type: 'fallback', ...hop, source: from(made) };
+    return { type: 'fallback', ...hop, source: toObservable(made) };
   }
 }

@@ -10,44 +10,44 @@ export interface Applicant {
   readonly cost: Required<Cost>;
   readonly priority: number;
   readonly scheduler: SchedulerLike;
-  admitted(permit: AdmissionPermit, waitedMs: number): void;
+  admitted(permit: AdmissionPermit, waited: Waited | undefined): void;
   refused(error: RejectedError): void;
 }
 
-/** Takes everything for a stream that is ready, and tells it; the breaker may still refuse. */
-export function decide(
-  checker: PreflightChecker,
-  policies: readonly Queueable[],
-  applicant: Applicant,
-  now: number,
-  since: number,
-): void {
-  const permit = undisturbed(policies, () => checker.take(applicant.cost, now));
-  if (isRejected(permit)) applicant.refused(permit);
-  else applicant.admitted(permit, now - since);
+/** How long a stream stood in a queue, and for what at first. */
+export interface Waited {
+  readonly component: 'rateLimiter' | 'backpressure';
+  readonly waitedMs: number;
 }
 
-/** Each policy tells that it changed while `action` takes from them one by one: who comes then waits until it is over. */
-function undisturbed<R>(policies: readonly Queueable[], action: () => R): R {
+/** Takes everything for a stream that is ready, and tells it; the breaker may still refuse. */
+export function decide(checker: PreflightChecker, applicant: Applicant, now: number, waited?: Waited): void {
+  const permit = checker.take(applicant.cost, now);
+  if (isRejected(permit)) applicant.refused(permit);
+  else applicant.admitted(permit, waited);
+}
+
+/** What changes while `action` takes and starts is served when it is over. */
+function undisturbed(policies: readonly Queueable[], action: () => void): void {
   const idle = policies.filter(({ service }) => !service.busy);
   for (const { service } of idle) service.busy = true;
-  let result: R;
   try {
-    result = action();
+    action();
   } finally {
     for (const { service } of idle) service.busy = false;
   }
   for (const policy of idle) if (policy.service.again) serveLines(policy);
-  return result;
 }
 
 class Ticket extends QueueNode implements Waiter {
   readonly applicant: Applicant;
   readonly order: number;
   readonly since: number;
+  readonly component: Waited['component'];
 
-  constructor(applicant: Applicant, order: number, since: number) {
+  constructor(applicant: Applicant, order: number, since: number, component: Waited['component']) {
     super(applicant.priority, applicant.cost);
+    this.component = component;
     this.applicant = applicant;
     this.order = order;
     this.since = since;
@@ -66,6 +66,8 @@ export class Gate implements WaitLine {
   readonly #checker: PreflightChecker;
   readonly #policies: readonly Queueable[];
   readonly #queue = new WaitQueue<Ticket>();
+  /** Since when the head has been waiting for a policy: waiting for one does not use up the patience with the other. */
+  readonly #lacking = new Map<Queueable, number>();
   #unwatch: (() => void)[] = [];
   #timer: Subscription | undefined;
   #due = Infinity;
@@ -105,7 +107,9 @@ export class Gate implements WaitLine {
   enter(applicant: Applicant, now: number): () => void {
     const order = 1 + Math.max(...this.#policies.map((policy) => policy.order));
     for (const policy of this.#policies) policy.order = order;
-    const ticket = new Ticket(applicant, order, now);
+    const first = this.#policies.find((policy) => !policy.ready(applicant.cost, now));
+    const component = first === this.#checker.backpressure ? 'backpressure' : 'rateLimiter';
+    const ticket = new Ticket(applicant, order, now, component);
     if (this.size === 0) this.#open();
     this.#queue.add(ticket);
     if (this.#isInFront(ticket)) this.#look();
@@ -120,9 +124,9 @@ export class Gate implements WaitLine {
   serve(): boolean {
     const ticket = this.head;
     if (!ticket || !this.isDue) return false;
-    const policies = this.#policies;
+    const { applicant, component, now, since } = ticket;
     this.#leave(ticket);
-    undisturbed(policies, () => decide(this.#checker, policies, ticket.applicant, ticket.now, ticket.since));
+    undisturbed(this.#policies, () => decide(this.#checker, applicant, now, { component, waitedMs: now - since }));
     return true;
   }
 
@@ -148,7 +152,9 @@ export class Gate implements WaitLine {
     const { head } = this;
     if (!head) return;
     const { now, cost, applicant } = head;
-    let due = Math.min(...this.#deadlines(head).map(({ at }) => at));
+    const { circuitBreaker } = this.#checker;
+    // Time alone may open the circuit (a probe that hangs), and nobody else may be there to see it.
+    let due = Math.min(circuitBreaker?.nextChangeAt(now) ?? Infinity, ...this.#deadlines(head).map(({ at }) => at));
     for (const policy of this.#policies) {
       const waitMs = policy.waitMs(cost, now) ?? 0;
       // Of all gates before one bucket, only the first has a timer.
@@ -161,6 +167,7 @@ export class Gate implements WaitLine {
     this.#timer = applicant.scheduler.schedule(
       () => {
         this.#due = Infinity;
+        circuitBreaker?.advance(applicant.scheduler.now());
         this.#look();
       },
       Math.min(Math.max(due - now, 0), MAX_DELAY_MS),
@@ -172,12 +179,21 @@ export class Gate implements WaitLine {
     const { cost, now } = head;
     return this.#policies.flatMap((policy) => {
       const { maxWaitMs } = policy.config;
-      if (policy.ready(cost, now, head)) return [];
+      if (policy.ready(cost, now, head)) {
+        const isForAnother = this.#policies.some((other) => other !== policy && !other.ready(cost, now, head));
+        if (isForAnother) this.#lacking.delete(policy);
+        return [];
+      }
+      const lacking = this.#lacking.get(policy) ?? now;
+      this.#lacking.set(policy, lacking);
       // The bucket was paused beyond any timer: nobody here will see the end of it.
       if ((policy.waitMs(cost, now) ?? 0) > MAX_DELAY_MS) return { policy, ticket: head, at: now };
-      return maxWaitMs < Infinity
-        ? this.#queue.oldest().map((ticket) => ({ policy, ticket, at: ticket.since + maxWaitMs }))
-        : [];
+      if (maxWaitMs === Infinity) return [];
+      return this.#queue.oldest().map((ticket) => {
+        const at = Math.max(ticket.since, lacking) + maxWaitMs;
+        // Who is known to wait too long need not wait to learn it.
+        return { policy, ticket, at: now + (policy.waitMs(ticket.cost, now) ?? 0) > at ? now : at };
+      });
     });
   }
 

@@ -35,7 +35,7 @@ export class Meter<T> {
   }
 
   see(value: T, content: boolean): void {
-    const usage = this.#usage ? this.#usage(value) : content ? undefined : usageOf(value);
+    const usage = this.#usage ? this.#usage(value) : usageOf(value);
     if (usage !== undefined && usage >= 0 && usage < Infinity) {
       this.#reported = usage;
       this.#characters = 0;

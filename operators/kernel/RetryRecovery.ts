@@ -29,7 +29,7 @@ export class RetryRecovery<T> implements Recovery<T> {
     }
     const ctx = { error: classified, attempt: this.#retries + 1, emitted, elapsedMs: elapsedMs() };
     const verdict = retryOn ? retryOn(error, ctx) : classified.retryable;
-    return typeof verdict === 'object'
+    return verdict && typeof verdict === 'object'
       ? verdict.then((retryable) => this.#schedule(retryable, failure, ctx))
       : this.#schedule(verdict, failure, ctx);
   }

@@ -59,6 +59,8 @@ class StreamRun<T> implements AttemptOwner<T> {
   #committed: Attempt<T> | undefined;
   /** What ended it. */
   #lost: unknown;
+  /** What it had delivered, until somebody is told what becomes of it. */
+  #partial = 0;
   #isPrimary = true;
   #inAttempt = false;
   #over = false;
@@ -115,7 +117,10 @@ class StreamRun<T> implements AttemptOwner<T> {
     this.#attempt = undefined;
     if (this.#over) return;
     if (ending.kind === 'error') {
-      if (attempt === this.#committed) this.#lost = ending.error;
+      if (attempt === this.#committed) {
+        this.#lost = ending.error;
+        this.#partial = attempt.emitted;
+      }
       this.#recover(ending.error);
       return;
     }
@@ -138,6 +143,7 @@ class StreamRun<T> implements AttemptOwner<T> {
       this.#refused(thrown);
       return;
     }
+    if (this.#over) return; // it left in the callback
     const admitted = (permit: AdmissionPermit): void => {
       this.#leaveQueue = undefined;
       const { rateLimiter } = checker;
@@ -145,7 +151,7 @@ class StreamRun<T> implements AttemptOwner<T> {
       const textOf = countsTokens ? this.#plan.textOf : undefined;
       const meter = rateLimiter && new Meter(permit, rateLimiter, cost.tokens, usage, textOf, scheduler);
       // Taking the permit is news to signals$, and whoever listens may have left this stream just then.
-      if (this.#over) permit.ignore();
+      if (this.#over) permit.cancel(scheduler.now());
       else this.#open(this.#source, this.#plan, permit, meter);
     };
     if (!wait) {
@@ -159,9 +165,9 @@ class StreamRun<T> implements AttemptOwner<T> {
       cost,
       priority,
       scheduler,
-      admitted: (permit, waitedMs) => {
+      admitted: (permit, waited) => {
         decided = true;
-        if (waitedMs > 0) this.#tell({ type: 'wait.end', component: 'admission', waitedMs });
+        if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
         admitted(permit);
       },
       refused: (error) => {
@@ -192,7 +198,6 @@ class StreamRun<T> implements AttemptOwner<T> {
   #recover(error: unknown, index = 0): void {
     const { onPartial = 'fail', scheduler } = this.#plan;
     const emitted = this.#committed?.emitted ?? 0;
-    if (index === 0 && emitted > 0) this.#tell({ type: 'partial', emitted, action: onPartial });
     const recovery = this.#recoveries[index];
     if (!recovery || this.#over) {
       this.#fail(error);
@@ -231,6 +236,7 @@ class StreamRun<T> implements AttemptOwner<T> {
       this.#fail(decision.error);
       return;
     }
+    this.#tellOfPartial('rewind');
     if (decision.type === 'retry') {
       const { delayMs } = decision;
       this.#tell({ type: 'retry.scheduled', delayMs, error });
@@ -266,6 +272,12 @@ class StreamRun<T> implements AttemptOwner<T> {
     (this.#isPrimary ? hub : fallbackHub)?.tell(this.#number, this.#attempts, body);
   }
 
+  #tellOfPartial(action: 'fail' | 'rewind'): void {
+    const emitted = this.#partial;
+    this.#partial = 0;
+    if (emitted > 0) this.#tell({ type: 'partial', emitted, action });
+  }
+
   #tell(body: StreamEventBody): void {
     this.#plan.hub?.tell(this.#number, this.#attempts, body);
   }
@@ -289,7 +301,10 @@ class StreamRun<T> implements AttemptOwner<T> {
   #fail(error: unknown): void {
     if (this.#over) return;
     const emitted = this.#committed?.emitted ?? 0;
-    if (emitted > 0 && isWeirError(error) && Object.isExtensible(error)) error.emitted = emitted;
+    this.#tellOfPartial('fail');
+    if (this.#over) return;
+    // Also 0 over what the same error object said of another stream.
+    if (isWeirError(error) && (emitted > 0 || error.emitted) && Object.isExtensible(error)) error.emitted = emitted;
     this.#finish(isRejected(error) ? 'rejected' : 'failed');
     this.#destination.error(error);
   }

@@ -23,7 +23,7 @@ export function admit(checker: PreflightChecker, applicant: Applicant): (() => v
     // While lines are being served a newcomer stands behind them, also where something seems free for a moment.
     return Gate.of(checker, policies).enter(applicant, now);
   } else {
-    decide(checker, policies, applicant, now, now);
+    decide(checker, applicant, now);
   }
   return undefined;
 }

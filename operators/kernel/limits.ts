@@ -1,4 +1,4 @@
-import { describe, MAX_DELAY_MS, numberOption } from '../../src/policies/options';
+import { MAX_DELAY_MS, numberOption, objectOption } from '../../src/policies/options';
 import type { Limits } from './Watchdog';
 
 /** Deadlines of a stream, each in ms; above 2^31 - 1 (25 days) there is none. */
@@ -13,9 +13,7 @@ export interface TimeoutConfig {
 
 /** @throws TypeError, RangeError naming the option */
 export function resolveLimits(config: TimeoutConfig): Required<TimeoutConfig> & { limits: Limits | undefined } {
-  if (typeof config !== 'object' || (config as unknown) === null) {
-    throw new TypeError(`timeout must be { firstMs?, idleMs?, totalMs? }, got ${describe(config)}`);
-  }
+  objectOption('timeout', config);
   const limit = (name: keyof TimeoutConfig): number => {
     const { [name]: given = Infinity } = config;
     const ms = numberOption(name, given, { min: 1, infinity: true });

@@ -28,7 +28,7 @@ export interface ResilienceConfig<T = unknown>
 }
 
 /** What can be said anew for each stream that one pipeline protects. */
-export interface StreamOptions<T = unknown> extends CostOptions<T>, PriorityOptions {
+export interface StreamOptions<T = unknown> extends CostOptions<T>, PriorityOptions, RuntimeOptions<T> {
   /** Instead of the configured targets; what these deliver is counted by whoever protects them. */
   fallback?: readonly FallbackInput<T>[] | undefined;
 }
@@ -94,6 +94,7 @@ export class Pipeline<T> {
     };
     return operatorOf<U>({
       ...plan,
+      ...resolveRuntime<U>(plan, options),
       admission,
       recoveries,
       hold: recoveries.length > 0,

@@ -1,4 +1,4 @@
-import type { ObservableInput } from 'rxjs';
+import { from, Observable, type ObservableInput } from 'rxjs';
 import type { ErrorContext } from '../../src/policies/ErrorContext';
 import { FallbackChain, type FallbackTarget } from '../../src/policies/FallbackChain';
 import { describe } from '../../src/policies/options';
@@ -15,6 +15,42 @@ export const isStream = (value: object): value is ObservableInput<unknown> =>
   Symbol.iterator in value ||
   Symbol.asyncIterator in value ||
   ((Symbol as { observable?: symbol }).observable ?? '@@observable') in value;
+
+/** The stream as an Observable. Other than with `from`, leaving it closes what is read, also under a pending read. */
+export function toObservable<T>(input: ObservableInput<T>): Observable<T> {
+  const stream = input as Partial<AsyncIterable<T> & ReadableStream<T>>;
+  // What is no stream at all, `from` refuses.
+  if (Object(stream) !== stream || 'subscribe' in stream || !('getReader' in stream || Symbol.asyncIterator in stream))
+    return from(input);
+  return new Observable((subscriber) => {
+    const reader = stream.getReader?.();
+    const iterator = reader ? undefined : stream[Symbol.asyncIterator]?.();
+    const pull = (): void => {
+      (reader ? reader.read() : iterator!.next()).then(
+        ({ done, value }) => {
+          if (subscriber.closed) return;
+          if (done) {
+            ended = true;
+            subscriber.complete();
+            return;
+          }
+          subscriber.next(value);
+          if (!subscriber.closed) pull();
+        },
+        (error: unknown) => {
+          ended = true;
+          subscriber.error(error);
+        },
+      );
+    };
+    let ended = false;
+    subscriber.add(() => {
+      // Not awaited, and its failure is nobody's: whoever read it has left.
+      if (!ended) void Promise.resolve(reader ? reader.cancel() : iterator!.return?.()).catch(() => undefined);
+    });
+    pull();
+  });
+}
 
 /** A chain is taken as it is and stays shared; targets without a name become `'fallback 1'`, `'fallback 2'`, ... @throws TypeError */
 export function toChain<T>(

@@ -30,7 +30,7 @@ export function clientSignals(
   scheduler: SchedulerLike = asyncScheduler,
 ): LiveSubject<ClientSignals> {
   const read = (previous: ClientSignals | undefined): ClientSignals => {
-    const models = Object.fromEntries([...executors].map(([model, executor]) => [model, executor.snapshot()]));
+    const models = Object.fromEntries([...executors].map(([model, executor]) => [model, executor.signals$.value]));
     const all = Object.values(models);
     const active = activeModel();
     if (
@@ -65,6 +65,7 @@ export function clientSignals(
       },
       moving: () => false,
       nextChangeAt: () => undefined,
+      advance: () => undefined,
     },
     0,
     scheduler,

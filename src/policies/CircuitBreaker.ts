@@ -113,8 +113,9 @@ export class CircuitBreaker extends Watchable<CircuitTransition | undefined> {
   /** Whether an error is a failure of the provider. @throws what the user's `isFailure` throws */
   counts(error: unknown, ctx: { error: WeirError }): boolean {
     const { isFailure, countRateLimits } = this.config;
-    const { code } = ctx.error;
-    if (isRejected(ctx.error)) return false;
+    const { code, errors } = ctx.error as WeirError & { errors?: readonly { error: unknown }[] };
+    // Nor is a chain of nothing but refusals: nobody was asked.
+    if (isRejected(ctx.error) || errors?.every((part) => isRejected(part.error))) return false;
     return isFailure ? isFailure(error, ctx) : code === 'E2001' ? countRateLimits : ERROR_CODES[code].counted;
   }
 
@@ -122,6 +123,11 @@ export class CircuitBreaker extends Watchable<CircuitTransition | undefined> {
   nextChangeAt(now: number = this.config.clock()): number | undefined {
     const due = this.#isolations.size ? Infinity : states.dueAt(this.#at(now));
     return due < Infinity ? due : undefined;
+  }
+
+  /** Stores what time alone has changed by now, and tells it: for those who wait for {@link nextChangeAt}. */
+  advance(now: number = this.config.clock()): void {
+    this.#write(now, () => undefined);
   }
 
   /**

@@ -90,6 +90,12 @@ export class AdmissionPermit {
     this.#end(() => this.#circuit?.ignore(now));
   }
 
+  /** The stream was left before its source was opened: what it cost is given back too. */
+  cancel(now: number = this.#checker.clock()): void {
+    if (this.#held) this.#rate?.cancel(now);
+    this.ignore(now);
+  }
+
   /** The same as {@link ignore}. */
   release(now?: number): void {
     this.ignore(now);
@@ -166,8 +172,16 @@ export class PreflightChecker {
 
   /** @internal Takes everything; the caller has checked {@link ready}. The breaker may still refuse. */
   take(cost: Required<Cost>, now: number): AdmissionPermit | RejectedError {
-    const circuit = this.circuitBreaker?.tryAcquire(now);
-    return isRejected(circuit) ? circuit : new AdmissionPermit(this, cost, circuit, now);
+    // Each part tells that it changed: who acts on that must not come between the taking of one and of the next.
+    const tell = [this.circuitBreaker, this.rateLimiter, this.backpressure].map((part) => part?.hold());
+    let permit: AdmissionPermit | RejectedError;
+    try {
+      const circuit = this.circuitBreaker?.tryAcquire(now);
+      permit = isRejected(circuit) ? circuit : new AdmissionPermit(this, cost, circuit, now);
+    } finally {
+      for (const told of tell) told?.();
+    }
+    return permit;
   }
 
   #failures(cost: Required<Cost>, now: number): PreflightFailure[] {

@@ -50,6 +50,8 @@ export interface RatePermit {
    * difference, also below zero. May be called again, the last report wins; NaN and negatives are ignored.
    */
   settle(actualTokens: number, now?: number): void;
+  /** Gives everything back: nothing was started. */
+  cancel(now?: number): void;
 }
 
 /** One that waits says that nothing can start. */
@@ -157,6 +159,8 @@ export class RateLimiter extends Queueable {
         charged = actualTokens;
         this.#set(at, ({ tokens }) => ({ tokens: tokens + refund }));
       },
+      cancel: (at = this.config.clock()) =>
+        this.#set(at, (is) => ({ requests: is.requests + cost.requests, tokens: is.tokens + charged })),
     };
   }
 

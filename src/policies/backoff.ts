@@ -1,5 +1,5 @@
 import type { ErrorContext } from './ErrorContext';
-import { choiceOption, describe, functionOption, MAX_DELAY_MS } from './options';
+import { choiceOption, functionOption, objectOption, MAX_DELAY_MS } from './options';
 import { numberOptions } from './optionTable';
 import { resolveOnPartial, type OnPartial } from './partial';
 import type { RetryBudget } from './RetryBudget';
@@ -72,7 +72,7 @@ const LIMIT = { infinity: true };
  */
 export function resolveRetry<T>(config: RetryConfig<T> | number = {}): ResolvedRetry {
   const given: RetryConfig<T> = typeof config === 'number' ? { initialDelayMs: config } : config;
-  if (typeof given !== 'object') throw new TypeError(`retry must be options or initialDelayMs, got ${describe(given)}`);
+  objectOption('retryBackoff', given);
   const { retryOn, budget, onRetry, respectRetryAfter = true, jitter = 'full' } = given;
   functionOption('retryOn', retryOn);
   functionOption('onRetry', onRetry);

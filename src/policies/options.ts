@@ -30,6 +30,11 @@ export function numberOption(name: string, value: unknown, rules: NumberRules = 
   return value;
 }
 
+/** Checks what must be an object of options (or an instance). @throws TypeError naming it and the value */
+export function objectOption(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw new TypeError(`${name} takes options, got ${describe(value)}`);
+}
+
 /** Checks an option that must be a function, where it is given. @throws TypeError naming the option and the value */
 export function functionOption(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') {

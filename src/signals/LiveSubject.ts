@@ -21,6 +21,8 @@ export interface LiveState<S> {
   moving(): boolean;
   /** When the state changes by itself; absolute, in ms. */
   nextChangeAt(now: number): number | undefined;
+  /** That time has come. */
+  advance(now: number): void;
 }
 
 /**
@@ -147,6 +149,7 @@ export class LiveSubject<S> extends BehaviorSubject<S> {
         ? at
         : this.#after(Math.max(0, Math.ceil(at - now)), () => {
             this.#alarmAt = undefined;
+            this.#state.advance(this.#scheduler.now());
             this.changedNow();
           });
   }

@@ -67,19 +67,24 @@ export class SignalsHub {
         watch: () => this.#watch(),
         moving: () => this.#delivering > 0,
         nextChangeAt: (now) => this.#nextChangeAt(now),
+        // So that the transition is an event too, when it is due and not at the next call.
+        advance: (now) => sources.circuitBreaker?.advance(now),
       },
       everyMs,
       scheduler,
     );
     this.events$ = new Observable((subscriber) => {
-      subscriber.add(this.#watch());
+      // The one alarm for what time brings is that of the signals.
+      subscriber.add(this.#live.subscribe());
       subscriber.add(this.#events.subscribe(subscriber));
     });
   }
 
-  /** The truth now. */
+  /** The truth now, with the time of now; the subject's `value` stays the same object while nothing else changes. */
   snapshot(): SignalsSnapshot {
-    return this.signals$.value;
+    const { value } = this.signals$;
+    const timestamp = this.#scheduler.now();
+    return value.timestamp === timestamp ? value : Object.freeze({ ...value, timestamp });
   }
 
   /** A stream was subscribed. @returns its number, from 1 */

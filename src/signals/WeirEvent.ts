@@ -10,7 +10,8 @@ type Body =
   | { type: 'retry.scheduled'; delayMs: number; error: unknown }
   | { type: 'fallback'; from: string; to: string; error: unknown }
   | { type: 'rejected'; component: AdmissionComponent; error: unknown }
-  | { type: 'wait.end'; component: 'admission'; waitedMs: number }
+  /** `component`: what it waited for at first. */
+  | { type: 'wait.end'; component: 'rateLimiter' | 'backpressure'; waitedMs: number }
   | { type: 'partial'; emitted: number; action: 'fail' | 'rewind' };
 
 /** What happened to one stream. Every `attempt.start` has one `attempt.end`. */

@@ -76,6 +76,10 @@ it('whatever comes, fails, waits and leaves: nothing is exceeded, forgotten or l
               charged = tokens;
               permit.settle(tokens, at);
             },
+            cancel: (at = clock()) => {
+              charges.push({ at, requests: -cost.requests, tokens: -charged, isTake: false });
+              permit.cancel(at);
+            },
           };
         };
 

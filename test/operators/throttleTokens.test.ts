@@ -297,14 +297,14 @@ describe('refusals', () => {
     expect(up.opened).toBe(2);
   });
 
-  it('refuses at the end of maxWaitMs whom a pause keeps waiting', () => {
+  it('refuses whom a pause would keep waiting beyond maxWaitMs as soon as that is known', () => {
     const { time, limiter, named, up } = setup({ requestsPerSecond: 1, maxWaitMs: 2500 });
     const ends: number[] = [];
     for (let i = 0; i < 3; i++) listen(named(`${i}`), ({ error }) => error && ends.push(time.now()));
     time.advance(500);
     limiter.observe({ retryAfterMs: 60_000 }, time.now());
     time.advance(60_000);
-    expect(ends).toEqual([2500, 2500]);
+    expect(ends).toEqual([500, 500]);
     expect(up.opened).toBe(1);
     expect(time.timers).toBe(0);
   });

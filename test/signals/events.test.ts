@@ -109,7 +109,7 @@ describe('events$', () => {
     see(of('b').pipe(executor.protect()), time);
     time.flush();
     expect(events.filter(({ type }) => type === 'wait.end')).toEqual([
-      { type: 'wait.end', component: 'admission', waitedMs: 1000, timestamp: START + 1000, stream: 2, attempt: 1 },
+      { type: 'wait.end', component: 'rateLimiter', waitedMs: 1000, timestamp: START + 1000, stream: 2, attempt: 1 },
     ]);
   });
 
