@@ -37,9 +37,10 @@ export function readHeaders(headers: unknown): Map<string, string> {
 
 const number = (text = ''): number => (/^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN);
 
-// To 1e-6 ms first, or the noise of a product such as 1.1 s * 1000 would cost a ms.
+// To 1e-6 ms first, or the noise of a product such as 1.1 s * 1000 would cost a ms. More digits than a number holds are
+// Infinity here: a wait that is too long for any policy, and must not become none.
 const whole = (ms: number): number | undefined =>
-  ms >= 0 && ms < Infinity ? Math.ceil(Number(ms.toFixed(6))) : undefined;
+  ms >= 0 ? Math.min(Math.ceil(Number(ms.toFixed(6))), Number.MAX_SAFE_INTEGER) : undefined;
 
 const UNIT_MS: Readonly<Record<string, number>> = { h: 36e5, m: 6e4, s: 1e3, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 };
 

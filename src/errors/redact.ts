@@ -45,6 +45,7 @@ function leaks(root: unknown, secrets: readonly string[] | undefined): boolean {
       if (seen.size > 3000) return true;
       if (typeof part === 'string' && redact(part, secrets) !== part) return true;
       if (Object(part) !== part) continue;
+      if (typeof get(part, 'toJSON') === 'function' && !(part instanceof URL || part instanceof Date)) return true; // shows what it likes
       // Accessors of a class, such as `response.headers`, are no own keys.
       const pairs = [...Reflect.ownKeys(part as object), 'message', 'headers', 'cause', 'url', 'href'].map((key) => [
         key,

@@ -1,4 +1,5 @@
 import type { ErrorOptions } from '../errors/providerError';
+import { redact } from '../errors/redact';
 import { MalformedStreamError } from '../errors/streamErrors';
 import type { ChatEvent, FinishReason } from '../events/ChatEvent';
 
@@ -22,8 +23,8 @@ export interface Answer {
   say(type: 'text' | 'reasoning', text: unknown): void;
   /** Emits the counts so far where one has grown. */
   use(input: unknown, output: unknown): void;
-  /** Starts a tool call, or adds what was missing of its name. */
-  call(key: number, id: string | undefined, name: string | undefined): void;
+  /** Starts a tool call, or adds what was missing of its name; `whole`: its arguments, should none follow. */
+  call(key: number, id: string | undefined, name: string | undefined, whole?: object): void;
   /** Adds to the arguments of a tool call that was started. */
   add(key: number, json: string | undefined): void;
   /** Emits a tool call that is whole, or all. */
@@ -35,7 +36,7 @@ export interface Answer {
 }
 
 export function createAnswer(emit: (event: ChatEvent) => void, origin: ErrorOptions): Answer {
-  const calls = new Map<number, { id: string; name: string; json: string }>();
+  const calls = new Map<number, { id: string; name: string; json: string; whole: object }>();
   let broken: string | undefined;
   let inputTokens = 0;
   let outputTokens = 0;
@@ -49,8 +50,8 @@ export function createAnswer(emit: (event: ChatEvent) => void, origin: ErrorOpti
       outputTokens = Math.max(outputTokens, Number(output) || 0);
       if (inputTokens + outputTokens > before) emit({ type: 'usage', inputTokens, outputTokens });
     },
-    call(key, id, name) {
-      const call = calls.get(key) ?? { id: '', name: '', json: '' };
+    call(key, id, name, whole = {}) {
+      const call = calls.get(key) ?? { id: '', name: '', json: '', whole };
       call.id ||= id ?? '';
       call.name ||= name ?? '';
       calls.set(key, call);
@@ -60,10 +61,10 @@ export function createAnswer(emit: (event: ChatEvent) => void, origin: ErrorOpti
       if (call) call.json += json ?? '';
     },
     close(only) {
-      for (const [key, { id, name, json }] of calls) {
+      for (const [key, { id, name, json, whole }] of calls) {
         if (key !== (only ?? key)) continue;
         calls.delete(key);
-        const args = json.trim() || '{}';
+        const args = json.trim() || JSON.stringify(whole);
         try {
           JSON.parse(args);
         } catch {
@@ -80,7 +81,7 @@ export function createAnswer(emit: (event: ChatEvent) => void, origin: ErrorOpti
       const reason = refused && raw === 'stop' ? 'refusal' : (REASONS[raw] ?? 'other');
       if (broken !== undefined) {
         throw new MalformedStreamError(
-          `the arguments of the tool call '${broken}' are no JSON (finish reason: ${reason})`,
+          redact(`the arguments of the tool call '${broken}' are no JSON (finish reason: ${reason})`, origin.secrets),
           {
             ...origin,
             retryable: reason === 'length' ? false : undefined, // it would be cut off again

@@ -109,11 +109,13 @@ export const anthropic: Dialect = {
         const { text, thinking, partial_json } = { ...block, ...delta };
         answer.say('text', text);
         answer.say('reasoning', thinking);
-        if (type === 'content_block_start' && block?.type === 'tool_use') answer.call(index, block.id, block.name);
+        if (type === 'content_block_start' && block?.type === 'tool_use')
+          answer.call(index, block.id, block.name, block.input);
         answer.add(index, partial_json);
         if (type === 'content_block_stop') answer.close(index);
         raw = delta?.stop_reason ?? raw;
         if (type !== 'message_stop') return false;
+        answer.close(); // a block that was never stopped
         answer.finish(raw ?? type);
         return true;
       },

@@ -59,8 +59,8 @@ export const urlOf = (image: Image): string =>
 
 /** A message's content with its parts translated. Without `image` this dialect takes no images in this place. */
 export const contentOf = (dialect: string, { role, content }: ChatMessage, image?: (part: Image) => object): unknown =>
-  typeof content === 'string'
-    ? content
+  typeof content === 'string' || !content
+    ? (content ?? '')
     : content.map((part) => {
         if (part.type === 'text') return part;
         if (part.type === 'image' && image) return image(part);

@@ -58,6 +58,8 @@ export const openai: Dialect = {
   decoder(answer, { doneIsTerminal }) {
     let raw: string | undefined;
     let refused = false;
+    const ids = new Map<number, string>();
+    const keys = new Map<number, number>();
     return {
       read(payload) {
         const { choices, usage, x_groq } = payload as Chunk;
@@ -77,7 +79,11 @@ export const openai: Dialect = {
         refused ||= !!refusal;
         for (const { index, id, function: part } of tool_calls ?? []) {
           // Only the first fragment names the call; some hosts repeat it, some count nothing.
-          const key = index ?? answer.open - (id ? 0 : 1);
+          const slot = index ?? answer.open - (id ? 0 : 1);
+          // ... and some give every call the same index: another id is another call.
+          if (id && (ids.get(slot) ?? id) !== id) keys.set(slot, 1000 + answer.open);
+          if (id) ids.set(slot, id);
+          const key = keys.get(slot) ?? slot;
           answer.call(key, id, part?.name);
           answer.add(key, part?.arguments);
         }

@@ -1,4 +1,4 @@
-import { redact } from '../errors/redact';
+import { get, redact } from '../errors/redact';
 import { isWeirError, WeirError } from '../errors/WeirError';
 import type { ChatRequest } from './ChatRequest';
 import type { Dialect, ProviderConfig } from './dialect';
@@ -30,12 +30,57 @@ export interface ChatCall {
 const env = (name: string): string | undefined =>
   (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name];
 
+const wrong = (what: string): WeirError => new WeirError(what, { code: 'E1001' });
+
+/** @throws WeirError E1001 for what is no address; a path or query that it has is kept */
+function urlOf(baseUrl: string, path: string): string {
+  let url: URL | undefined;
+  try {
+    url = new URL(baseUrl);
+  } catch {
+    // told below
+  }
+  if (url?.username || url?.password) throw wrong('baseUrl must hold no user or password: give headers.authorization');
+  if (!url || !/^https?:$/.test(url.protocol)) throw wrong(`baseUrl must be an http(s) URL, got '${baseUrl}'`);
+  url.pathname = url.pathname.replace(/\/+$/, '') + path;
+  return url.href;
+}
+
+const REQUEST_KEYS = ['model', 'messages', 'maxTokens', 'temperature', 'tools', 'extraBody'];
+const MESSAGE_KEYS = ['role', 'content', 'toolCalls', 'toolCallId'];
+
+/** @throws WeirError E1001 for what no dialect can say: nothing of a request is dropped */
+function checkRequest(request: ChatRequest): void {
+  const check = (value: object, known: readonly string[], where: string): void => {
+    const key = Object.keys(value).find((one) => !known.includes(one) && get(value, one) !== undefined);
+    if (key) throw wrong(`${where} has no '${key}'; a provider's own fields go into extraBody`);
+  };
+  check(request, REQUEST_KEYS, 'a chat request');
+  const { messages } = request as { messages: unknown };
+  if (!Array.isArray(messages)) throw wrong('messages must be a list');
+  messages.forEach((message: unknown, at) => {
+    if (Object(message) !== message) throw wrong(`messages[${at}] must be an object`);
+    check(message as object, MESSAGE_KEYS, `messages[${at}]`);
+    const { role, content } = message as { role: unknown; content: unknown };
+    // OpenAI itself gives null beside tool calls.
+    if (typeof content === 'string' || (role === 'assistant' && content == null)) return;
+    if (!Array.isArray(content)) throw wrong(`messages[${at}].content must be a string or parts`);
+    for (const part of content as unknown[]) {
+      const { type, url, data, mediaType } = Object(part) as Record<string, unknown>;
+      if (type === 'image' && typeof url !== 'string' && !(typeof data === 'string' && typeof mediaType === 'string')) {
+        throw wrong(`messages[${at}]: an image needs a url, or data and mediaType`);
+      }
+    }
+  });
+}
+
 /** Makes the HTTP request. @throws WeirError E1001, E1002 */
 export function prepareCall(request: ChatRequest, options: CallOptions): ChatCall {
   const secrets: string[] = [];
   let provider: string | undefined;
   let model: string | undefined;
   try {
+    checkRequest(request);
     const resolved = resolveModel(request.model);
     ({ name: provider, model } = resolved);
     const { config } = resolved;
@@ -66,7 +111,7 @@ export function prepareCall(request: ChatRequest, options: CallOptions): ChatCal
       model,
       dialect,
       config,
-      url: (options.baseUrl ?? config.baseUrl).replace(/\/+$/, '') + dialect.path,
+      url: urlOf(options.baseUrl ?? config.baseUrl, dialect.path),
       headers,
       body: JSON.stringify(body),
       secrets,

@@ -24,7 +24,8 @@ export function errorIn(payload: unknown, event?: string): unknown {
   const { error, type, object, choices } = frame as Record<string, unknown>;
   const choice: unknown = Array.isArray(choices) ? choices[0] : undefined; // where OpenRouter marks an answer that failed
   const marked = [type, object, event, (choice as { finish_reason?: unknown } | undefined)?.finish_reason];
-  return error || marked.includes('error') ? frame : undefined;
+  const isError = Object(error) === error ? Object.keys(error as object).length > 0 : !!error; // some send `error: {}` with all is well
+  return isError || marked.includes('error') ? frame : undefined;
 }
 
 /** What lines that belong to no event say about a stream that has ended. */
@@ -47,6 +48,7 @@ function errorOfTail(tail: string, empty: boolean, origin: ErrorOptions): WeirEr
  * Reads server-sent events from a body.
  *
  * @param onEvent - gets each event, and whether the body ended before the event did; returns true to end the stream
+ * @param onOver - called when it is ended so, and whatever came with its last event has been seen
  * @returns what broke the connection, `undefined` if the body ended in order
  * @throws MalformedStreamError, ProviderError for a body that says so, and whatever `onEvent` throws
  */
@@ -55,6 +57,7 @@ export async function readEvents(
   onEvent: (event: EventSourceMessage, cut: boolean) => boolean,
   origin: ErrorOptions,
   maxEventBytes: number,
+  onOver?: () => void,
 ): Promise<{ error: unknown } | undefined> {
   let tail = '';
   let empty = true;
@@ -69,7 +72,7 @@ export async function readEvents(
       if (length * 3 > maxEventBytes && new TextEncoder().encode(event.data).length > maxEventBytes) throw tooLong();
       tail = '';
       empty = false;
-      over ||= onEvent(event, cut);
+      over = onEvent(event, cut) || over; // what is there behind the end is looked at too
     },
     onError({ type, line }) {
       if (type === 'max-buffer-size-exceeded') throw tooLong();
@@ -93,6 +96,7 @@ export async function readEvents(
     if (chunk.done) break;
     parser.feed(decoder.decode(chunk.value, stream));
     if (over) {
+      onOver?.();
       // The body's own end is on its way: with it, the connection can serve the next request.
       const drain = async (): Promise<void> => {
         while (!(await reader.read()).done);

@@ -2,10 +2,10 @@ import { NEVER, timer, type Observable } from 'rxjs';
 import type { EventSourceMessage } from 'eventsource-parser';
 import { classifyError } from '../errors/classifyError';
 import { parseRateLimit } from '../errors/headers';
-import { errorOfFrame } from '../errors/providerError';
-import { redact } from '../errors/redact';
+import { errorOfFrame, type ErrorOptions } from '../errors/providerError';
+import { redact, safeCause } from '../errors/redact';
 import { MalformedStreamError, StreamTimeoutError } from '../errors/streamErrors';
-import { WeirError } from '../errors/WeirError';
+import { isWeirError, WeirError } from '../errors/WeirError';
 import type { ChatEvent } from '../events/ChatEvent';
 import { createCompletionCheck } from '../events/completion';
 import { createAnswer } from './Answer';
@@ -56,15 +56,21 @@ const NEVER_MS = 2 ** 31;
 export function streamChat(request: ChatRequest, options: StreamChatOptions = {}): Observable<ChatEvent> {
   const connectMs = limitOption('connectMs', options.connectMs, Infinity);
   return requesting<ChatEvent>(async (subscriber, onLeave) => {
-    const { provider, model, secrets, dialect, config, url, ...init } = prepareCall(request, options);
     const { signal } = options;
+    const cancelled = (at: Partial<ErrorOptions>): WeirError =>
+      new WeirError('cancelled by options.signal', {
+        ...at,
+        code: 'E4002',
+        cause: safeCause(signal?.reason, at.secrets),
+      });
+    if (signal?.aborted) {
+      const [provider, ...rest] = String((request as ChatRequest | undefined)?.model).split('/');
+      throw cancelled({ provider, model: rest.join('/') });
+    }
+    const { provider, model, secrets, dialect, config, url, ...init } = prepareCall(request, options);
     const origin = originOf({ provider, model, secrets, requestId: undefined as string | undefined });
 
-    const onAbort = (): void =>
-      subscriber.error(
-        new WeirError('cancelled by options.signal', { ...origin, code: 'E4002', cause: signal?.reason }),
-      );
-    if (signal?.aborted) return onAbort();
+    const onAbort = (): void => subscriber.error(cancelled(origin));
     signal?.addEventListener('abort', onAbort);
     subscriber.add(() => signal?.removeEventListener('abort', onAbort));
 
@@ -79,12 +85,10 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
       subscriber.next(event);
     };
     const decoder = dialect.decoder(createAnswer(emit, origin), config);
+    let done = false;
     const onEvent = ({ data, event }: EventSourceMessage, cut: boolean): boolean => {
       if (subscriber.closed) return false;
-      if (data.startsWith('[DONE]')) {
-        decoder.end?.(true);
-        return true;
-      }
+      if (data.startsWith('[DONE]')) return (done = true);
       let payload: unknown;
       try {
         payload = JSON.parse(data);
@@ -95,7 +99,19 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
       }
       const error = errorIn(payload, event);
       if (error) throw errorOfFrame(error, origin);
-      if (Object(payload) === payload) return decoder.read(payload as object);
+      if (done) return true; // only an error is heard behind the end
+      if (Object(payload) === payload) {
+        try {
+          return decoder.read(payload as object);
+        } catch (cause) {
+          // A part that is not of the type that the dialect has there.
+          if (isWeirError(cause)) throw cause;
+          throw new MalformedStreamError(
+            `an event is not of this dialect: ${redact(data, secrets).slice(0, 100)}`,
+            origin,
+          );
+        }
+      }
       throw new MalformedStreamError(`an event is no JSON object: ${redact(data, secrets).slice(0, 100)}`, origin);
     };
 
@@ -107,7 +123,8 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
       const { headers, body, ok } = response;
       const reader = body?.getReader();
       onLeave(() => reader?.cancel(UNSUBSCRIBED));
-      const requestId = headers.get('x-request-id') ?? headers.get('request-id') ?? undefined;
+      const id = headers.get('x-request-id') ?? headers.get('request-id');
+      const requestId = id ? redact(id, secrets) : undefined; // a proxy may echo anything
       origin.requestId = requestId;
       if (!ok) throw await errorResponse(response, reader, origin);
       const rateLimit = parseRateLimit(headers, origin.now);
@@ -118,7 +135,7 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
         ...(requestId && { requestId }),
         ...(Object.keys(rateLimit).length && { rateLimit }),
       });
-      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES);
+      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, () => decoder.end?.(done));
       decoder.end?.(false);
       const verdict = check.verdict(origin);
       // A connection that breaks after the terminator has taken nothing from the answer.

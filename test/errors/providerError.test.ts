@@ -179,12 +179,9 @@ describe('errorOfResponse', () => {
     expect(response(429, { error: { code: 429, message: 'why', metadata: { headers } } }).retryAfterMs).toBe(2500);
   });
 
-  it.each(['-3s', 'NaNs', 'soon', {}, null, [], `${'9'.repeat(400)}s`])(
-    'no wait from a RetryInfo of %j',
-    (retryDelay) => {
-      expect(response(429, gemini(429, 'RESOURCE_EXHAUSTED', [{ retryDelay }]))).not.toHaveProperty('retryAfterMs');
-    },
-  );
+  it.each(['-3s', 'NaNs', 'soon', {}, null, []])('no wait from a RetryInfo of %j', (retryDelay) => {
+    expect(response(429, gemini(429, 'RESOURCE_EXHAUSTED', [{ retryDelay }]))).not.toHaveProperty('retryAfterMs');
+  });
 
   it('reads the id of the request', () => {
     expect(response(500, '', { 'x-request-id': 'req_1' }).requestId).toBe('req_1');
