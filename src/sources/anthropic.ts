@@ -25,7 +25,14 @@ interface Payload {
   type?: string;
   index?: number;
   message?: { usage?: Usage | null };
-  content_block?: { type?: string; id?: string; name?: string; text?: string; thinking?: string; input?: object };
+  content_block?: {
+    type?: string;
+    id?: string;
+    name?: string;
+    text?: string;
+    thinking?: string;
+    input?: object | null;
+  };
   delta?: { text?: string; thinking?: string; partial_json?: string; stop_reason?: string | null };
   usage?: Usage | null;
 }
@@ -60,7 +67,7 @@ function toTurn(message: ChatMessage): Turn {
     case 'tool':
       return { role: 'user', content: [{ type: 'tool_result', tool_use_id: message.toolCallId, content }] };
     default:
-      throw cannotSay(NAME, role === 'system' ? 'system message within the conversation' : `role '${role}'`);
+      throw cannotSay(NAME, 'system message within the conversation');
   }
 }
 
@@ -96,6 +103,7 @@ export const anthropic: Dialect = {
 
   decoder(answer) {
     let raw: string | null | undefined;
+    let stopped = false;
     return {
       read(payload) {
         const { type, index = 0, message, content_block: block, delta, usage = message?.usage } = payload as Payload;
@@ -109,15 +117,19 @@ export const anthropic: Dialect = {
         const { text, thinking, partial_json } = { ...block, ...delta };
         answer.say('text', text);
         answer.say('reasoning', thinking);
-        if (type === 'content_block_start' && block?.type === 'tool_use')
+        if (type === 'content_block_start' && block?.type === 'tool_use') {
           answer.call(index, block.id, block.name, block.input);
+        }
         answer.add(index, partial_json);
         if (type === 'content_block_stop') answer.close(index);
         raw = delta?.stop_reason ?? raw;
-        if (type !== 'message_stop') return false;
+        return (stopped ||= type === 'message_stop');
+      },
+
+      end() {
+        if (!stopped) return;
         answer.close(); // a block that was never stopped
-        answer.finish(raw ?? type);
-        return true;
+        answer.finish(raw ?? 'message_stop');
       },
     };
   },

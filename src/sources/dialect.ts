@@ -1,7 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 import { WeirError } from '../errors/WeirError';
 import type { Answer } from './Answer';
-import type { ChatMessage, ChatRequest, ContentPart } from './ChatRequest';
+import type { ChatContent, ChatRequest, ContentPart } from './ChatRequest';
 
 /** With the time of the reading as `now`. */
 export const originOf = <T extends object>(parts: T): T & { readonly now: number } => ({
@@ -43,8 +43,8 @@ export interface Dialect {
 export interface Decoder {
   /** Reads the JSON of one event. @returns true if nothing can follow it */
   read(payload: object): boolean;
-  /** Emits what was held back, when the stream has ended; `done`: with `[DONE]`. */
-  end?(done: boolean): void;
+  /** Emits what was held back, when the stream has ended; `done`: with `[DONE]`. Called once. */
+  end(done: boolean): void;
 }
 
 /** The E1001 for what a dialect cannot say. */
@@ -58,7 +58,12 @@ export const urlOf = (image: Image): string =>
   'url' in image ? image.url : `data:${image.mediaType};base64,${image.data}`;
 
 /** A message's content with its parts translated. Without `image` this dialect takes no images in this place. */
-export const contentOf = (dialect: string, { role, content }: ChatMessage, image?: (part: Image) => object): unknown =>
+export const contentOf = (
+  dialect: string,
+  { role, content }: { role: string; content: ChatContent | null | undefined },
+  image?: (part: Image) => object,
+): unknown =>
+  // An assistant that only called tools has said nothing, which OpenAI itself tells as null.
   typeof content === 'string' || !content
     ? (content ?? '')
     : content.map((part) => {

@@ -1,5 +1,5 @@
 import type { ChatMessage } from './ChatRequest';
-import { cannotSay, contentOf, urlOf, type Dialect } from './dialect';
+import { contentOf, urlOf, type Dialect } from './dialect';
 
 const NAME = 'OpenAI';
 
@@ -16,7 +16,7 @@ interface Delta {
   reasoning_content?: string | null;
   /** OpenRouter, Ollama, vLLM. */
   reasoning?: string | null;
-  tool_calls?: { index?: number; id?: string; function?: { name?: string; arguments?: string } }[] | null;
+  tool_calls?: { index?: number | null; id?: string; function?: { name?: string; arguments?: string } }[] | null;
 }
 
 /** What a chunk may hold; hosts leave out or null any of it. */
@@ -26,9 +26,14 @@ interface Chunk {
   x_groq?: { usage?: Usage | null } | null;
 }
 
+/** What must be an object. @throws TypeError */
+function objectOf<T>(value: T): T {
+  if (Object(value) === value) return value;
+  throw new TypeError();
+}
+
 function toMessage(message: ChatMessage): object {
   const { role } = message;
-  if (!['system', 'user', 'assistant', 'tool'].includes(role)) throw cannotSay(NAME, `role '${role}'`);
   const image = (part: Parameters<typeof urlOf>[0]): object => ({ type: 'image_url', image_url: { url: urlOf(part) } });
   const content = contentOf(NAME, message, role === 'user' ? image : undefined);
   if (role === 'tool') return { role, tool_call_id: message.toolCallId, content };
@@ -58,19 +63,18 @@ export const openai: Dialect = {
   decoder(answer, { doneIsTerminal }) {
     let raw: string | undefined;
     let refused = false;
-    const ids = new Map<number, string>();
-    const keys = new Map<number, number>();
+    const calls: { key: number; index: number | null | undefined; id: string | undefined }[] = []; // the newest first
     return {
       read(payload) {
         const { choices, usage, x_groq } = payload as Chunk;
         const used = usage ?? x_groq?.usage;
         if (used) answer.use(used.prompt_tokens, used.completion_tokens);
-        const choice = choices?.[0];
-        if (!choice || choice.index) return false; // of `n` answers, the first
-        const { content, refusal, reasoning_content, reasoning, tool_calls } = choice.delta ?? {};
+        const [choice] = choices ?? [];
+        if (choice === undefined || objectOf(choice).index) return false; // of `n` answers, the first
+        const { content, refusal, reasoning_content, reasoning, tool_calls } = objectOf(choice.delta ?? {});
         answer.say('reasoning', reasoning_content || reasoning);
         if (Array.isArray(content)) {
-          for (const { text, thinking } of content) {
+          for (const { text, thinking } of content.map(objectOf)) {
             for (const thought of thinking ?? []) answer.say('reasoning', thought.text);
             answer.say('text', text);
           }
@@ -78,12 +82,15 @@ export const openai: Dialect = {
         answer.say('text', refusal);
         refused ||= !!refusal;
         for (const { index, id, function: part } of tool_calls ?? []) {
-          // Only the first fragment names the call; some hosts repeat it, some count nothing.
-          const slot = index ?? answer.open - (id ? 0 : 1);
-          // ... and some give every call the same index: another id is another call.
-          if (id && (ids.get(slot) ?? id) !== id) keys.set(slot, 1000 + answer.open);
-          if (id) ids.set(slot, id);
-          const key = keys.get(slot) ?? slot;
+          // Only the first fragment names the call; some hosts repeat it. Some count nothing, or every call as the first;
+          // some give every fragment a new id: a new call has a new name, too.
+          const isNew = id && (part?.name || (index ?? true) === true);
+          const call =
+            calls.find((one) => one.index === index && id && (one.id || id) === id) ??
+            (isNew ? undefined : calls.find((one) => one.index === index));
+          const { key } = call ?? { key: calls.length };
+          if (call) call.id ||= id;
+          else calls.unshift({ key, index, id });
           answer.call(key, id, part?.name);
           answer.add(key, part?.arguments);
         }

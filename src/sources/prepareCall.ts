@@ -1,6 +1,7 @@
 import { get, redact } from '../errors/redact';
 import { isWeirError, WeirError } from '../errors/WeirError';
 import type { ChatRequest } from './ChatRequest';
+import { checkRequest } from './checkRequest';
 import type { Dialect, ProviderConfig } from './dialect';
 import { DIALECTS, resolveModel } from './providers';
 
@@ -22,68 +23,48 @@ export interface ChatCall {
   readonly url: string;
   readonly headers: Headers;
   readonly body: string;
+}
+
+/** What is known of a call that may not come about. */
+export interface CallOrigin {
+  provider: string | undefined;
+  model: string | undefined;
   /** What no error may show. */
-  readonly secrets: readonly string[];
+  readonly secrets: string[];
 }
 
 // Browsers have no `process`.
 const env = (name: string): string | undefined =>
   (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name];
 
-const wrong = (what: string): WeirError => new WeirError(what, { code: 'E1001' });
+const SECRET_NAME = /auth|key|token|cookie|secret/i;
 
-/** @throws WeirError E1001 for what is no address; a path or query that it has is kept */
-function urlOf(baseUrl: string, path: string): string {
+/** Where a dialect's requests go. @throws WeirError E1001 naming a base URL that is none, without what may be secret in it */
+function endpoint(baseUrl: unknown, path: string): URL {
   let url: URL | undefined;
   try {
-    url = new URL(baseUrl);
+    url = new URL(baseUrl as string);
   } catch {
-    // told below
+    // not even one without a scheme
   }
-  if (url?.username || url?.password) throw wrong('baseUrl must hold no user or password: give headers.authorization');
-  if (!url || !/^https?:$/.test(url.protocol)) throw wrong(`baseUrl must be an http(s) URL, got '${baseUrl}'`);
-  url.pathname = url.pathname.replace(/\/+$/, '') + path;
-  return url.href;
+  const isHttp = /^https?:$/.test(url?.protocol ?? '');
+  if (url && isHttp && !url.username && !url.password) {
+    url.pathname = url.pathname.replace(/\/+$/, '') + path;
+    return url;
+  }
+  const shown = String(baseUrl)
+    .replace(/^.*@/s, '[redacted]@')
+    .replace(/[?#].*/s, '');
+  const wants = isHttp ? 'without user and password (options.headers can authorize)' : 'of http:// or https://';
+  throw new WeirError(`baseUrl must be a URL ${wants}, got '${shown}'`, { code: 'E1001' });
 }
 
-const REQUEST_KEYS = ['model', 'messages', 'maxTokens', 'temperature', 'tools', 'extraBody'];
-const MESSAGE_KEYS = ['role', 'content', 'toolCalls', 'toolCallId'];
-
-/** @throws WeirError E1001 for what no dialect can say: nothing of a request is dropped */
-function checkRequest(request: ChatRequest): void {
-  const check = (value: object, known: readonly string[], where: string): void => {
-    const key = Object.keys(value).find((one) => !known.includes(one) && get(value, one) !== undefined);
-    if (key) throw wrong(`${where} has no '${key}'; a provider's own fields go into extraBody`);
-  };
-  check(request, REQUEST_KEYS, 'a chat request');
-  const { messages } = request as { messages: unknown };
-  if (!Array.isArray(messages)) throw wrong('messages must be a list');
-  messages.forEach((message: unknown, at) => {
-    if (Object(message) !== message) throw wrong(`messages[${at}] must be an object`);
-    check(message as object, MESSAGE_KEYS, `messages[${at}]`);
-    const { role, content } = message as { role: unknown; content: unknown };
-    // OpenAI itself gives null beside tool calls.
-    if (typeof content === 'string' || (role === 'assistant' && content == null)) return;
-    if (!Array.isArray(content)) throw wrong(`messages[${at}].content must be a string or parts`);
-    for (const part of content as unknown[]) {
-      const { type, url, data, mediaType } = Object(part) as Record<string, unknown>;
-      if (type === 'image' && typeof url !== 'string' && !(typeof data === 'string' && typeof mediaType === 'string')) {
-        throw wrong(`messages[${at}]: an image needs a url, or data and mediaType`);
-      }
-    }
-  });
-}
-
-/** Makes the HTTP request. @throws WeirError E1001, E1002 */
-export function prepareCall(request: ChatRequest, options: CallOptions): ChatCall {
-  const secrets: string[] = [];
-  let provider: string | undefined;
-  let model: string | undefined;
+/** Makes the HTTP request; tells `origin` what it learns. @throws WeirError E1001, E1002 */
+export function prepareCall(request: ChatRequest, options: CallOptions, origin: CallOrigin): ChatCall {
+  const { secrets } = origin;
   try {
-    checkRequest(request);
-    const resolved = resolveModel(request.model);
-    ({ name: provider, model } = resolved);
-    const { config } = resolved;
+    const { name: provider, model, config } = resolveModel(get(request, 'model') as string);
+    Object.assign(origin, { provider, model });
     const dialect = DIALECTS[config.dialect ?? 'openai'];
     const { apiKeyEnv } = config;
     // Keys are copied with their line end.
@@ -93,12 +74,15 @@ export function prepareCall(request: ChatRequest, options: CallOptions): ChatCal
     const all = [dialect.headers(key), config.headers, own].flatMap((part) => Object.entries(part ?? {}));
     for (const [name, value] of all) {
       if (value === undefined) continue;
-      if (/auth|key|token|cookie|secret/i.test(name)) secrets.push(value, value.replace(/^\w+ +/, ''));
+      if (SECRET_NAME.test(name)) secrets.push(value, value.replace(/^\w+ +/, ''));
       headers.set(name, value);
     }
+    const url = endpoint(options.baseUrl ?? config.baseUrl, dialect.path);
+    for (const [name, value] of url.searchParams) if (SECRET_NAME.test(name)) secrets.push(value);
     if (!key && apiKeyEnv && !headers.has('authorization') && !headers.has('x-api-key')) {
       throw new WeirError(`no API key for ${provider}: set ${apiKeyEnv}, or pass options.apiKey`, { code: 'E1002' });
     }
+    checkRequest(request);
     const body = {
       model,
       stream: true,
@@ -111,16 +95,15 @@ export function prepareCall(request: ChatRequest, options: CallOptions): ChatCal
       model,
       dialect,
       config,
-      url: urlOf(options.baseUrl ?? config.baseUrl, dialect.path),
+      url: url.href,
       headers,
       body: JSON.stringify(body),
-      secrets,
     };
   } catch (error) {
     // Not as the cause: what is wrong with a header is told with its value.
     const [code, message] = isWeirError(error)
       ? [error.code, error.message]
       : (['E1001', `cannot make the request: ${String(error)}`] as const);
-    throw new WeirError(redact(message, secrets), { code, provider, model });
+    throw new WeirError(redact(message, secrets), { ...origin, code });
   }
 }

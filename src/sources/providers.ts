@@ -40,7 +40,9 @@ export function registerProvider(name: string, config: ProviderConfig): () => vo
   const { baseUrl, dialect = 'openai' } = config;
   if (!/^[^/]+$/.test(name) || !baseUrl || !Object.hasOwn(DIALECTS, dialect)) {
     const wants = "a name without '/', a baseUrl, and the dialect 'openai' or 'anthropic'";
-    throw new TypeError(`registerProvider needs ${wants}; got '${name}', '${baseUrl}', '${dialect}'`);
+    // Not the URL itself: it may hold a password.
+    const got = `${baseUrl ? 'a' : 'no'} baseUrl`;
+    throw new TypeError(`registerProvider needs ${wants}; got '${name}', ${got}, '${dialect}'`);
   }
   const before = providers.get(name);
   providers.set(name, { ...config });

@@ -24,7 +24,8 @@ export function errorIn(payload: unknown, event?: string): unknown {
   const { error, type, object, choices } = frame as Record<string, unknown>;
   const choice: unknown = Array.isArray(choices) ? choices[0] : undefined; // where OpenRouter marks an answer that failed
   const marked = [type, object, event, (choice as { finish_reason?: unknown } | undefined)?.finish_reason];
-  const isError = Object(error) === error ? Object.keys(error as object).length > 0 : !!error; // some send `error: {}` with all is well
+  // Some hosts have an empty error beside every choice.
+  const isError = error && !(Array.isArray(choices) && JSON.stringify(error) === '{}');
   return isError || marked.includes('error') ? frame : undefined;
 }
 
@@ -47,8 +48,9 @@ function errorOfTail(tail: string, empty: boolean, origin: ErrorOptions): WeirEr
 /**
  * Reads server-sent events from a body.
  *
- * @param onEvent - gets each event, and whether the body ended before the event did; returns true to end the stream
- * @param onOver - called when it is ended so, and whatever came with its last event has been seen
+ * @param onEvent - gets each event, and whether the body ended before the event did; returns true to end the stream, and
+ *   still gets what had arrived with that event
+ * @param onEnd - called once, when there are no more events
  * @returns what broke the connection, `undefined` if the body ended in order
  * @throws MalformedStreamError, ProviderError for a body that says so, and whatever `onEvent` throws
  */
@@ -57,7 +59,7 @@ export async function readEvents(
   onEvent: (event: EventSourceMessage, cut: boolean) => boolean,
   origin: ErrorOptions,
   maxEventBytes: number,
-  onOver?: () => void,
+  onEnd: () => void = () => undefined,
 ): Promise<{ error: unknown } | undefined> {
   let tail = '';
   let empty = true;
@@ -72,7 +74,7 @@ export async function readEvents(
       if (length * 3 > maxEventBytes && new TextEncoder().encode(event.data).length > maxEventBytes) throw tooLong();
       tail = '';
       empty = false;
-      over = onEvent(event, cut) || over; // what is there behind the end is looked at too
+      over = onEvent(event, cut) || over;
     },
     onError({ type, line }) {
       if (type === 'max-buffer-size-exceeded') throw tooLong();
@@ -96,7 +98,7 @@ export async function readEvents(
     if (chunk.done) break;
     parser.feed(decoder.decode(chunk.value, stream));
     if (over) {
-      onOver?.();
+      onEnd();
       // The body's own end is on its way: with it, the connection can serve the next request.
       const drain = async (): Promise<void> => {
         while (!(await reader.read()).done);
@@ -111,5 +113,6 @@ export async function readEvents(
   parser.feed(`${decoder.decode()}${broken ? '' : '\n'}\n`);
   const error = errorOfTail(tail.trim(), empty, origin);
   if (error && !over) throw error;
+  onEnd();
   return broken;
 }

@@ -2,7 +2,7 @@ import { NEVER, timer, type Observable } from 'rxjs';
 import type { EventSourceMessage } from 'eventsource-parser';
 import { classifyError } from '../errors/classifyError';
 import { parseRateLimit } from '../errors/headers';
-import { errorOfFrame, type ErrorOptions } from '../errors/providerError';
+import { errorOfFrame } from '../errors/providerError';
 import { redact, safeCause } from '../errors/redact';
 import { MalformedStreamError, StreamTimeoutError } from '../errors/streamErrors';
 import { isWeirError, WeirError } from '../errors/WeirError';
@@ -13,7 +13,7 @@ import type { ChatRequest } from './ChatRequest';
 import { errorResponse } from './errorResponse';
 import { originOf } from './dialect';
 import { limitOption, requesting, UNSUBSCRIBED } from './plumbing';
-import { prepareCall, type CallOptions } from './prepareCall';
+import { prepareCall, type CallOptions, type ChatCall } from './prepareCall';
 import { errorIn, MAX_EVENT_BYTES, readEvents } from './readEvents';
 
 export interface StreamChatOptions extends CallOptions {
@@ -57,20 +57,23 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
   const connectMs = limitOption('connectMs', options.connectMs, Infinity);
   return requesting<ChatEvent>(async (subscriber, onLeave) => {
     const { signal } = options;
-    const cancelled = (at: Partial<ErrorOptions>): WeirError =>
-      new WeirError('cancelled by options.signal', {
-        ...at,
-        code: 'E4002',
-        cause: safeCause(signal?.reason, at.secrets),
-      });
-    if (signal?.aborted) {
-      const [provider, ...rest] = String((request as ChatRequest | undefined)?.model).split('/');
-      throw cancelled({ provider, model: rest.join('/') });
-    }
-    const { provider, model, secrets, dialect, config, url, ...init } = prepareCall(request, options);
-    const origin = originOf({ provider, model, secrets, requestId: undefined as string | undefined });
-
-    const onAbort = (): void => subscriber.error(cancelled(origin));
+    const secrets: string[] = [];
+    const unknown = undefined as string | undefined;
+    const origin = originOf({ provider: unknown, model: unknown, secrets, requestId: unknown });
+    const cancelled = (): WeirError => {
+      const cause = safeCause(signal?.reason, secrets);
+      return new WeirError('cancelled by options.signal', { ...origin, code: 'E4002', cause });
+    };
+    const prepare = (): ChatCall => {
+      try {
+        return prepareCall(request, options, origin);
+      } catch (error) {
+        throw signal?.aborted ? cancelled() : error; // a request that nobody wants need not be right
+      }
+    };
+    const { provider, model, dialect, config, url, ...init } = prepare();
+    if (signal?.aborted) throw cancelled();
+    const onAbort = (): void => subscriber.error(cancelled());
     signal?.addEventListener('abort', onAbort);
     subscriber.add(() => signal?.removeEventListener('abort', onAbort));
 
@@ -85,10 +88,11 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
       subscriber.next(event);
     };
     const decoder = dialect.decoder(createAnswer(emit, origin), config);
+    let over = false;
     let done = false;
     const onEvent = ({ data, event }: EventSourceMessage, cut: boolean): boolean => {
       if (subscriber.closed) return false;
-      if (data.startsWith('[DONE]')) return (done = true);
+      if (data.startsWith('[DONE]')) return (over = done = true);
       let payload: unknown;
       try {
         payload = JSON.parse(data);
@@ -99,20 +103,15 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
       }
       const error = errorIn(payload, event);
       if (error) throw errorOfFrame(error, origin);
-      if (done) return true; // only an error is heard behind the end
-      if (Object(payload) === payload) {
-        try {
-          return decoder.read(payload as object);
-        } catch (cause) {
-          // A part that is not of the type that the dialect has there.
-          if (isWeirError(cause)) throw cause;
-          throw new MalformedStreamError(
-            `an event is not of this dialect: ${redact(data, secrets).slice(0, 100)}`,
-            origin,
-          );
-        }
+      if (over) return true; // behind the end only an error is of interest
+      const malformed = (what: string): MalformedStreamError =>
+        new MalformedStreamError(`an event is ${what}: ${redact(data, secrets).slice(0, 100)}`, origin);
+      if (Object(payload) !== payload) throw malformed('no JSON object');
+      try {
+        return (over = decoder.read(payload as object));
+      } catch (error) {
+        throw isWeirError(error) ? error : malformed(`not of the ${config.dialect ?? 'openai'} format`);
       }
-      throw new MalformedStreamError(`an event is no JSON object: ${redact(data, secrets).slice(0, 100)}`, origin);
     };
 
     try {
@@ -123,8 +122,7 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
       const { headers, body, ok } = response;
       const reader = body?.getReader();
       onLeave(() => reader?.cancel(UNSUBSCRIBED));
-      const id = headers.get('x-request-id') ?? headers.get('request-id');
-      const requestId = id ? redact(id, secrets) : undefined; // a proxy may echo anything
+      const requestId = redact(headers.get('x-request-id') ?? headers.get('request-id') ?? '', secrets) || undefined;
       origin.requestId = requestId;
       if (!ok) throw await errorResponse(response, reader, origin);
       const rateLimit = parseRateLimit(headers, origin.now);
@@ -135,8 +133,7 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
         ...(requestId && { requestId }),
         ...(Object.keys(rateLimit).length && { rateLimit }),
       });
-      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, () => decoder.end?.(done));
-      decoder.end?.(false);
+      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, () => decoder.end(done));
       const verdict = check.verdict(origin);
       // A connection that breaks after the terminator has taken nothing from the answer.
       if (verdict) throw broken ? broken.error : verdict;
