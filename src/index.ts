@@ -23,7 +23,7 @@ export {
   type ClientStreamOptions,
   type ProviderSettings,
 } from './client/createChatClient';
-export type { Environment } from './client/environment';
+export type { Environment } from './sources/processEnv';
 export { ResilientExecutor, type ExecutorOptions } from './client/ResilientExecutor';
 export { classifyError } from './errors/classifyError';
 export { ERROR_CODES, type ErrorCode, type ErrorCodeInfo, type ErrorKind } from './errors/codes';

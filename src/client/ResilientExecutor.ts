@@ -11,7 +11,8 @@ import type { PreflightChecker } from '../policies/PreflightChecker';
 import { SignalsHub } from '../signals/SignalsHub';
 import type { SignalsSnapshot } from '../signals/SignalsSnapshot';
 import type { WeirEvent } from '../signals/WeirEvent';
-import { resilienceFromEnv, type Environment } from './environment';
+import type { Environment } from '../sources/processEnv';
+import { resilienceFromEnv } from './environment';
 
 /** What an executor is told beside its policies. */
 export interface ExecutorOptions {

@@ -1,19 +1,13 @@
 import type { ResilienceConfig } from '../../operators/kernel/pipeline';
 import { describe, MAX_DELAY_MS, numberOption } from '../policies/options';
-
-/** Variables and their values, as in `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The environment of the process; empty where there is none, as in a browser. */
-export const processEnvironment = (): Environment =>
-  (globalThis as { process?: { env?: Environment } }).process?.env ?? {};
+import { processEnv, type Environment } from '../sources/processEnv';
 
 /**
  * What the `AI_LIB_*` variables ask for; a part without a variable is absent. Empty counts as unset.
  *
  * @throws TypeError for a value that is no number, RangeError for one that is out of range; both name the variable
  */
-export function resilienceFromEnv(env: Environment = processEnvironment()): ResilienceConfig {
+export function resilienceFromEnv(env: Environment = processEnv()): ResilienceConfig {
   const rate = { min: 1e-6 };
   const count = { min: 1, integer: true };
   const rps = read(env, 'AI_LIB_RPS', rate);

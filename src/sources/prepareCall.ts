@@ -3,6 +3,7 @@ import { isWeirError, WeirError } from '../errors/WeirError';
 import type { ChatRequest } from './ChatRequest';
 import { checkRequest } from './checkRequest';
 import type { Dialect, ProviderConfig } from './dialect';
+import { processEnv } from './processEnv';
 import { DIALECTS, resolveModel } from './providers';
 
 export interface CallOptions {
@@ -32,10 +33,6 @@ export interface CallOrigin {
   /** What no error may show. */
   readonly secrets: string[];
 }
-
-// Browsers have no `process`.
-const env = (name: string): string | undefined =>
-  (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name];
 
 const SECRET_NAME = /auth|key|token|cookie|secret/i;
 
@@ -68,7 +65,7 @@ export function prepareCall(request: ChatRequest, options: CallOptions, origin: 
     const dialect = DIALECTS[config.dialect ?? 'openai'];
     const { apiKeyEnv } = config;
     // Keys are copied with their line end.
-    const key = (options.apiKey ?? (apiKeyEnv && env(apiKeyEnv)))?.trim() || undefined;
+    const key = (options.apiKey ?? (apiKeyEnv && processEnv()[apiKeyEnv]))?.trim() || undefined;
     const headers = new Headers({ 'content-type': 'application/json', accept: 'text/event-stream' });
     const own = options.headers instanceof Headers ? Object.fromEntries(options.headers) : options.headers;
     const all = [dialect.headers(key), config.headers, own].flatMap((part) => Object.entries(part ?? {}));
