@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { askedOf } from './continuationOf';
 import { requestId } from './dialects/Dialect';
 import type { FaultyProviderOptions } from './FaultyProviderOptions';
 import { corsHeaders, jsonBody, safeHeaders } from './http';
@@ -55,7 +56,7 @@ export class FaultyProvider {
 
   /**
    * What to give an SDK or `streamChat` as its base URL, so that one server plays many providers: with `/v1` for the OpenAI
-   * dialect, without for Anthropic.
+   * dialect, without for Anthropic. In a path `/beta` does as well as `/v1`, or nothing.
    *
    * @param provider - any name in letters, digits, `.`, `_` and `-`
    */
@@ -73,6 +74,16 @@ export class FaultyProvider {
     return this.#recorder.active();
   }
 
+  /** The tokens that {@link requests} are billed in sum. */
+  get billed(): { inputTokens: number; outputTokens: number } {
+    const billed = { inputTokens: 0, outputTokens: 0 };
+    for (const { billedInputTokens, billedOutputTokens } of this.requests) {
+      billed.inputTokens += billedInputTokens;
+      billed.outputTokens += billedOutputTokens;
+    }
+    return billed;
+  }
+
   /** How many connections are open; clients keep them for a while after their last request. */
   get openSockets(): number {
     return this.#sockets.size;
@@ -82,7 +93,7 @@ export class FaultyProvider {
    * Sets what one provider answers from now on. Where its script is at its end, returns `undefined`, or is removed by
    * leaving it out, the `script` of the options answers, else a healthy answer.
    *
-   * @throws RangeError naming a field of a reply that is out of range
+   * @throws RangeError, TypeError naming a field of a reply that is out of range
    */
   script(provider: string, script?: Script): void {
     this.#responder.script(provider, script);
@@ -158,6 +169,7 @@ export class FaultyProvider {
     const body = await jsonBody(request).catch(() => undefined);
     const { socket } = request;
     if (body === undefined || socket.destroyed) return; // the client left before its request was whole
+    const { continues, ...asked } = askedOf(body);
     const record: OpenRecord = {
       index: this.requests.length,
       nth: this.#recorder.count(provider),
@@ -167,6 +179,7 @@ export class FaultyProvider {
       path,
       stream: body['stream'] === true,
       body,
+      ...asked,
       ...safeHeaders(request),
       status: 0,
       outcome: 'open',
@@ -192,7 +205,12 @@ export class FaultyProvider {
     const active = this.#recorder.active(provider);
     this.#recorder.add(record);
     try {
-      const answer = this.#responder.respond(record, active, now(), Date.now());
+      const request = continues ? { ...record, continues } : record;
+      const answer = this.#responder.respond(request, active, now(), Date.now());
+      if (answer.plan.continues) {
+        record.continues = answer.plan.continues;
+        this.#recorder.changed();
+      }
       const listener = this.#listener(record, answer.plan);
       await playPlan(answer.plan, response, { ...headers, ...answer.headers }, left.signal, listener);
     } catch (error) {

@@ -32,6 +32,8 @@ export interface Plan {
   readonly outputTokens: number;
   /** Characters of content in the whole answer, also where the plan cuts it. */
   readonly chars: number;
+  /** How the request goes on with an answer that was cut, whatever is made of that; unset for an ordinary one. */
+  readonly continues?: 'prefix' | 'instruct';
 }
 
 /** The request that a plan answers. */
@@ -45,7 +47,7 @@ export interface PlanRequest {
   model?: string;
   /** Makes the ids. @defaultValue 0 */
   index?: number;
-  /** The request's body, for token counts and `stream_options`. @defaultValue one that asks for usage */
+  /** The request's body, for token counts, `stream_options` and what it continues. @defaultValue one that asks for usage */
   body?: Readonly<Record<string, unknown>>;
   /** Chance in [0, 1), for `splitBytes: 'random'`. @defaultValue seeded by `index` */
   random?: () => number;

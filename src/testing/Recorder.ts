@@ -11,6 +11,11 @@ export type RequestOutcome = 'open' | 'stalled' | 'completed' | 'aborted' | 'cut
 export interface RequestRecord extends ScriptRequest {
   /** Whether a key was sent (`authorization`, `x-api-key`, ...); the key itself is not kept. */
   readonly hasKey: boolean;
+  /**
+   * How the request went on with an answer that was cut, whatever was made of that; `undefined` for an ordinary request, which
+   * is one too where the text so far is no beginning of the reply's. Set with the answer.
+   */
+  readonly continues?: 'prefix' | 'instruct';
   /** The HTTP status; 0 before the headers are sent. */
   readonly status: number;
   readonly outcome: RequestOutcome;

@@ -49,6 +49,43 @@ export interface ErrorFrame extends ErrorDetail {
   thenDone?: boolean;
 }
 
+/**
+ * What is made of a request that goes on with an answer that was cut. A *prefix* continuation has a trailing assistant
+ * message with the text so far. An *instructed* one has that message and a user's behind it, and the text so far is a
+ * beginning of the reply's text; where it is all of that text, it is a finished turn of an ordinary conversation, unless the
+ * instruction quotes its end or the reply has a `continuation`. The continuation is an answer like any other: reasoning and
+ * tool calls are sent (again), fault points and token counts are those of what it says. A refusal is status 400, whole and
+ * at once, whatever else the reply has; only an error `status` of the reply comes before it.
+ */
+export interface Continuation {
+  /**
+   * A trailing assistant message. `continue`: the answer is what comes behind it, or the whole text if that does not begin
+   * with it. `refuse`: 400 in the dialect's words. `ignore`: the whole text.
+   *
+   * @defaultValue 'continue' for Anthropic, `groq`, `ollama`, `openrouter`, and where the request has the provider's mark:
+   *   `prefix: true` in the message for `deepseek` and `mistral`, `partial: true` in it for `moonshot`, `kimi`, `qwen` and
+   *   `dashscope`, `continue_final_message: true` in the body for `vllm`; else 'ignore'
+   */
+  prefix?: 'continue' | 'refuse' | 'ignore';
+  /**
+   * An assistant message and a user's instruction to go on. `continue`: the answer is what comes behind the text so far, with
+   * `overlap` and `preface`. `refuse`: 400. `ignore`: the whole text.
+   *
+   * @defaultValue 'continue'
+   */
+  instruct?: 'continue' | 'refuse' | 'ignore';
+  /**
+   * How many characters of the text so far an instructed continuation repeats before it goes on, at most all; one more
+   * where it would begin inside a code point.
+   *
+   * @defaultValue as many as the instruction quotes: the longest end of the text so far that stands in it, of at least 8
+   *   characters, or in quotation marks, brackets or a line of its own
+   */
+  overlap?: number;
+  /** Said before an instructed continuation, e.g. `'Sure, going on:\n'`. @defaultValue '' */
+  preface?: string;
+}
+
 /** One answer of the faulty provider: what it says, how fast, and how it goes wrong. `{}` is a healthy answer. */
 export interface Reply {
   /** @defaultValue {@link DEFAULT_TEXT}; `''` is an empty answer: a terminator and no content */
@@ -63,6 +100,8 @@ export interface Reply {
   usage?: { inputTokens?: number; outputTokens?: number } | false;
   /** The model that the answer names. @defaultValue the one asked for */
   model?: string;
+  /** What is made of a request to go on with an answer that was cut. @defaultValue as the real provider would */
+  continuation?: Continuation;
 
   /** Characters of content per event; a code point is never split. @defaultValue 4 */
   chunkChars?: number;
@@ -131,6 +170,13 @@ export interface ScriptRequest {
   readonly path: string;
   readonly stream: boolean;
   readonly body: Readonly<Record<string, unknown>>;
+  /**
+   * What the messages look like: `prefix` with an assistant's text at the end, `instruct` with a user's behind it. A script
+   * sees `instruct` for every question behind an answer, since only its reply's text tells whether that answer was cut.
+   */
+  readonly continues?: 'prefix' | 'instruct';
+  /** The assistant's text so far, where `continues` is set. */
+  readonly partial?: string;
   /** Names in lower case; keys read `[redacted]`. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -146,3 +192,6 @@ export const DEFAULT_TEXT =
   'A weir holds a river at a steady level. Überall fließt es: 水は低きに流れる, and the level stays. ' +
   'Some days the stream is calm 🌊, some days it is not 🌧️; a café\u0301 by the water sells tea for 2 € to a family 👨‍👩‍👧‍👦. ' +
   'When the gate opens, nothing is lost and nothing comes twice.';
+
+/** What a reply says to an ordinary request. */
+export const textOf = ({ text, toolCalls = [] }: Reply): string => text ?? (toolCalls.length > 0 ? '' : DEFAULT_TEXT);

@@ -1,6 +1,7 @@
 import { inputTokens } from './answerOf';
 import { whole } from './check';
 import { checkReply } from './checkReply';
+import { continuationOf } from './continuationOf';
 import type { RateState } from './dialects/Dialect';
 import { checkFaults, drawFault } from './drawFault';
 import type { FaultyProviderOptions } from './FaultyProviderOptions';
@@ -71,7 +72,9 @@ export class Responder {
     const { faults, reply } = this.#options;
     const scripted = this.#scripts.next(request);
     if (scripted !== undefined) return { ...reply, ...scripted };
-    return faults ? drawFault({ ...reply }, faults, request.dialect, random) : { ...reply };
+    if (!faults) return { ...reply };
+    const { continues, text } = continuationOf({ ...reply }, request);
+    return drawFault({ ...reply }, faults, request.dialect, random, continues && text);
   }
 }
 

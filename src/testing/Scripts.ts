@@ -14,7 +14,7 @@ export class Scripts {
   readonly #players = new Map<string, ReplyFunction>();
   readonly #any: ReplyFunction | undefined;
 
-  /** @throws RangeError naming a field of a reply that is out of range */
+  /** @throws RangeError, TypeError naming a field of a reply that is out of range */
   constructor(any?: Script) {
     this.#any = any === undefined ? undefined : playerOf(any);
   }

@@ -1,5 +1,5 @@
 import type { Answer, ContentChunk, Dialect } from './dialects/Dialect';
-import { DEFAULT_TEXT, type Reply } from './Reply';
+import { textOf, type Reply } from './Reply';
 
 /** A quarter of the characters, as the providers' own rule of thumb has it; at least 1 for any text. */
 export const estimateTokens = (text: string): number => Math.ceil(text.length / 4);
@@ -43,7 +43,8 @@ export function answerOf(reply: Reply, request: AnswerRequest, dialect: Dialect,
     name,
     arguments: json(args),
   }));
-  const { text = calls.length > 0 ? '' : DEFAULT_TEXT, finishReason = calls.length > 0 ? 'toolCalls' : 'stop' } = reply;
+  const text = textOf(reply);
+  const { finishReason = calls.length > 0 ? 'toolCalls' : 'stop' } = reply;
   const contents = [
     { kind: 'reasoning' as const, text: reasoning, tool: 0 },
     { kind: 'text' as const, text, tool: 0 },

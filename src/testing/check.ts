@@ -15,5 +15,12 @@ export function within(name: string, value: unknown, min: number, max: number): 
   }
 }
 
+/** @throws TypeError naming the option and the value, if it is none of `words` */
+export function oneOf(name: string, value: unknown, words: readonly string[]): void {
+  if (!words.includes(value as string)) {
+    throw new TypeError(`${name} must be one of ${words.join(', ')}, got ${String(value)}`);
+  }
+}
+
 /** A wait in ms that a timer can hold. @throws RangeError naming the option and the value */
 export const delay = (name: string, value: unknown): void => within(name, value, 0, MAX_MS);

@@ -1,4 +1,4 @@
-import { delay, whole } from './check';
+import { delay, oneOf, whole } from './check';
 import type { FaultPoint, Reply } from './Reply';
 
 function checkPoint(name: string, point: FaultPoint): void {
@@ -17,16 +17,22 @@ const RULES: Readonly<Record<string, (name: string, value: unknown) => void>> = 
   malformedAfterChars: whole,
 };
 
-/** Checks the numbers of a reply. @throws RangeError naming the field and the value */
+const CONTINUE = ['continue', 'refuse', 'ignore'];
+
+/** Checks the numbers and words of a reply. @throws RangeError, TypeError naming the field and the value */
 export function checkReply(reply: Reply): void {
   for (const [name, value] of Object.entries(reply)) {
     if (value !== undefined) RULES[name]?.(name, value);
   }
-  const { stall, cut, errorFrame, rawTail, splitBytes } = reply;
+  const { stall, cut, errorFrame, rawTail, splitBytes, continuation = {} } = reply;
   if (stall) checkPoint('stall', stall);
   if (stall?.ms !== undefined && stall.ms !== Infinity) delay('stall.ms', stall.ms);
   if (cut) checkPoint('cut', cut);
   if (errorFrame?.afterChars !== undefined) whole('errorFrame.afterChars', errorFrame.afterChars);
   if (rawTail?.afterChars !== undefined) whole('rawTail.afterChars', rawTail.afterChars);
   if (splitBytes !== undefined && splitBytes !== 'random') whole('splitBytes', splitBytes, 1);
+  const { prefix, instruct, overlap } = continuation;
+  if (prefix !== undefined) oneOf('continuation.prefix', prefix, CONTINUE);
+  if (instruct !== undefined) oneOf('continuation.instruct', instruct, CONTINUE);
+  if (overlap !== undefined) whole('continuation.overlap', overlap);
 }

@@ -57,17 +57,20 @@ export function checkFaults({ rate, kinds = DEFAULT_KINDS }: ChanceOfFaults): vo
 /**
  * The reply with the fault that chance has for it, or as it is. Pure: the same chance gives the same fault, at the same
  * place; always three draws, and a fourth for `rateLimit`.
+ *
+ * @param text - what the answer says, where that is not all of the reply's text
  */
 export function drawFault(
   reply: Reply,
   { rate, kinds = DEFAULT_KINDS }: ChanceOfFaults,
   dialect: DialectName,
   random: () => number,
+  text = reply.text ?? DEFAULT_TEXT,
 ): Reply {
   const [strikes, which, where] = [random(), random(), random()];
   const kind = kinds[Math.floor(which * kinds.length)];
   if (strikes >= rate || kind === undefined) return reply;
-  const { reasoning = '', text = DEFAULT_TEXT } = reply;
+  const { reasoning = '' } = reply;
   const at = Math.floor(where * (reasoning.length + text.length + 1));
   const draw: Draw = FAULTS[kind];
   return { ...reply, ...draw(at, dialect, random) };

@@ -1,5 +1,6 @@
 export { DEFAULT_TEXT } from './Reply';
 export type {
+  Continuation,
   DialectName,
   ErrorDetail,
   ErrorFrame,

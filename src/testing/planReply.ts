@@ -1,6 +1,7 @@
 import { answerOf, pieces } from './answerOf';
 import { byteFaults, splitBytes } from './byteFaults';
 import { checkReply } from './checkReply';
+import { continuationOf } from './continuationOf';
 import { anthropic } from './dialects/anthropic';
 import { frame, requestId, type Answer, type Dialect, type Frame } from './dialects/Dialect';
 import { openai } from './dialects/openai';
@@ -107,10 +108,20 @@ function lead(reply: Reply, prompt: boolean, silence: (ms: number) => Step[]): S
  * What the server does for a reply, byte by byte. Pure: no socket, no clock; the same reply, request and chance give the
  * same plan. The bytes alone: `plan.steps.flatMap((step) => (step.type === 'bytes' ? [step.bytes] : []))`.
  *
- * @throws RangeError naming a field of the reply that is out of range
+ * @throws RangeError, TypeError naming a field of the reply that is out of range
  */
 export function planReply(reply: Reply, request: PlanRequest): Plan {
   checkReply(reply);
+  const { dialect: name, provider = name, body = {} } = request;
+  const { continues, text, refused } = continuationOf(reply, { dialect: name, provider, body });
+  if (continues === undefined) return planAnswer(reply, request);
+  const message = continues === 'prefix' ? DIALECTS[name].prefixRefused : 'This conversation cannot be continued.';
+  const said = refused && (reply.status ?? 200) < 300 ? { status: 400, error: { message } } : { ...reply, text };
+  return { ...planAnswer(said, request), continues };
+}
+
+/** The plan of a reply as it is, whatever it is the answer to. */
+function planAnswer(reply: Reply, request: PlanRequest): Plan {
   const { dialect: name, stream = true, provider = name, model = 'weir-1', index = 0 } = request;
   const { body = { stream_options: { include_usage: true } }, random = seededRandom(0, index) } = request;
   const { status = 200, errorFrame, terminator, openAfterEnd: open = false, splitBytes: split } = reply;

@@ -67,6 +67,8 @@ export interface Dialect {
   readonly requestIdHeader: string;
   /** The HTTP status that an error frame stands for where the reply does not say. */
   readonly frameStatus: number;
+  /** Why it does not go on with a trailing assistant message, where it refuses to. */
+  readonly prefixRefused: string;
   /** A tool call's id where the reply gives none. */
   toolId(n: number): string;
   frames(answer: Answer): Frame[];

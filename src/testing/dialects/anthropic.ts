@@ -1,4 +1,5 @@
 import type { ErrorDetail } from '../Reply';
+import { messagesOf, textsOf } from '../messages';
 import { frame, requestId, type Answer, type ContentChunk, type Dialect, type Frame } from './Dialect';
 
 const event = (data: { type: string } & Record<string, unknown>): string =>
@@ -110,6 +111,8 @@ export const anthropic: Dialect = {
   },
   requestIdHeader: 'request-id',
   frameStatus: 529,
+  prefixRefused:
+    'This model does not support assistant message prefill. The conversation must end with a user message.',
   toolId: (n) => `toolu_${n}`,
   frames,
   body: (answer) => ({
@@ -129,12 +132,19 @@ export const anthropic: Dialect = {
     (thenDone ? event({ type: 'message_stop' }) : ''),
   malformed: () =>
     'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"bro\n\n',
-  invalid: (body) =>
-    !Number.isInteger(body['max_tokens'])
-      ? 'max_tokens: Field required'
-      : !Array.isArray(body['messages']) || body['messages'].length === 0
-        ? 'messages: at least one message is required'
-        : undefined,
+  invalid(body) {
+    if (!Number.isInteger(body['max_tokens'])) return 'max_tokens: Field required';
+    const messages = messagesOf(body);
+    const last = messages.at(-1);
+    if (!last) return 'messages: at least one message is required';
+    // A message that is a string may be empty.
+    if (messages.some((message) => Array.isArray(message['content']) && textsOf(message).includes(''))) {
+      return 'messages: text content blocks must be non-empty';
+    }
+    return last['role'] === 'assistant' && /\s$/.test(textsOf(last).at(-1) ?? '')
+      ? 'messages: final assistant content cannot end with trailing whitespace'
+      : undefined;
+  },
   charge: (_body, estimated) => estimated,
   rateHeaders({ requests, tokens, refusedBy, retryAfterMs }, now) {
     const headers: Record<string, string> = {};

@@ -99,6 +99,7 @@ export const openai: Dialect = {
   },
   requestIdHeader: 'x-request-id',
   frameStatus: 500,
+  prefixRefused: 'Requests ending with a model turn are not supported unless the last part is a function response',
   toolId: (n) => `call_${n}`,
   frames,
   body: (answer) => ({
