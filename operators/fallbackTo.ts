@@ -1,8 +1,9 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import type { FallbackChain } from '../src/policies/FallbackChain';
-import { functionOption } from '../src/policies/options';
+import { functionOption, numberOption } from '../src/policies/options';
 import { resolveOnPartial, type OnPartial } from '../src/policies/partial';
 import { FallbackRecovery, type FallbackCallbacks } from './kernel/FallbackRecovery';
+import { partialPlanOf } from './kernel/partials';
 import { resolveRuntime, type RuntimeOptions } from './kernel/runtime';
 import { operatorOf } from './kernel/StreamRun';
 import { isStream, toChain, type FallbackInput } from './kernel/targets';
@@ -11,6 +12,8 @@ import { isStream, toChain, type FallbackInput } from './kernel/targets';
 export interface FallbackOptions<T = unknown> extends FallbackCallbacks, RuntimeOptions<T> {
   /** What happens to an error after the first content. @defaultValue 'fail' */
   onPartial?: OnPartial<T>;
+  /** No target is taken later than this after the stream was subscribed, in ms. @defaultValue Infinity */
+  maxElapsedMs?: number;
 }
 
 /**
@@ -47,10 +50,13 @@ export function fallbackTo<T>(
   const chain = toChain((last === options ? targets.slice(0, -1) : targets) as FallbackInput<T>[]);
   functionOption('shouldFallback', options.shouldFallback);
   functionOption('onFallback', options.onFallback);
+  const runtime = resolveRuntime<T>(undefined, options);
+  const { maxElapsedMs = Infinity } = options;
   return operatorOf<T>({
-    ...resolveRuntime<T>(undefined, options),
+    ...runtime,
     hold: true,
-    onPartial: resolveOnPartial('onPartial', options.onPartial),
+    partials: partialPlanOf(resolveOnPartial('onPartial', options.onPartial), runtime),
+    maxElapsedMs: numberOption('maxElapsedMs', maxElapsedMs, { infinity: true }),
     recoveries: [() => new FallbackRecovery(chain, options)],
   });
 }

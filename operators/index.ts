@@ -1,14 +1,17 @@
 export { circuitBreak } from './circuitBreak';
 export { fallbackTo, type FallbackOptions } from './fallbackTo';
+export { hedge } from './hedge';
 export { limitConcurrency } from './limitConcurrency';
 export { preflight } from './preflight';
 export { resilient, type Protector } from './resilient';
 export { retryBackoff } from './retryBackoff';
 export { throttleTokens } from './throttleTokens';
 export { timeoutStream } from './timeoutStream';
+export { trimOverlap, type TrimOverlapOptions } from './trimOverlap';
 export { verifyComplete, type VerifyConfig } from './verifyComplete';
 export type { CostOptions, PriorityOptions } from './kernel/admissionOptions';
 export type { FallbackCallbacks, FallbackInfo } from './kernel/FallbackRecovery';
+export type { HedgeConfig } from './kernel/HedgePlan';
 export type { TimeoutConfig } from './kernel/limits';
 export type { ResilienceConfig, StreamOptions } from './kernel/pipeline';
 export type { RuntimeOptions } from './kernel/runtime';

@@ -1,6 +1,6 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { resolveRetry, type RetryConfig } from '../src/policies/backoff';
-import { resolveOnPartial } from '../src/policies/partial';
+import { partialPlanOf } from './kernel/partials';
 import { resolveRuntime, type RuntimeOptions } from './kernel/runtime';
 import { RetryRecovery } from './kernel/RetryRecovery';
 import { operatorOf } from './kernel/StreamRun';
@@ -37,7 +37,7 @@ export function retryBackoff<T>(
   return operatorOf<T>({
     ...runtime,
     hold: true,
-    onPartial: resolveOnPartial('onPartial', retry.onPartial),
+    partials: partialPlanOf(retry.onPartial, runtime),
     recoveries: [() => new RetryRecovery(retry, runtime.random)],
   });
 }

@@ -7,6 +7,8 @@ export interface Chat {
   /** What the first requests to OpenAI meet, one after another; then all is well. */
   readonly trouble: readonly Reply[];
   readonly story: string;
+  /** So many characters come of the first answer before OpenAI goes down. */
+  readonly diesAt?: number;
   /** Who else fails in an outage of OpenAI. */
   readonly alsoDown?: readonly string[];
 }
@@ -61,6 +63,13 @@ export const CHATS: readonly Chat[] = [
 /** These come one after another, while OpenAI is out altogether. */
 export const OUTAGE: readonly Chat[] = [
   {
+    question: 'What is rain?',
+    answer: 'Drops that have grown too heavy for the cloud that made them ☔; most were ice on the way, and melted.',
+    trouble: [],
+    story: 'OpenAI goes down in mid-answer',
+    diesAt: 45,
+  },
+  {
     question: 'What is ice?',
     answer: 'Water that stands still: its molecules keep hands in a lattice and float on the rest. 🧊',
     trouble: [],
@@ -89,10 +98,10 @@ export const AFTER: Chat = {
   story: 'the outage is over',
 };
 
-/** The question that a request asks. */
+/** The question that a request asks; one to go on with an answer has more messages behind it. */
 export function questionOf({ body }: Pick<ScriptRequest, 'body'>): string {
   const messages = body.messages as { content: string | { text: string }[] }[];
-  const content = messages.at(-1)?.content ?? '';
+  const content = messages[0]?.content ?? '';
   return typeof content === 'string' ? content : content.map(({ text }) => text).join('');
 }
 
@@ -106,9 +115,9 @@ export function playChats(isDown: () => boolean): (request: ScriptRequest) => Re
     const reply = { ...PACE, text: chat.answer };
     if (isDown() && chat.alsoDown?.includes(request.provider)) return { status: 529 };
     if (request.provider !== 'openai') return reply;
-    if (isDown()) return { status: 503 };
     const nth = asked.get(question) ?? 0;
     asked.set(question, nth + 1);
+    if (isDown()) return chat.diesAt && nth === 0 ? { ...reply, cut: { afterChars: chat.diesAt } } : { status: 503 };
     return { ...reply, ...chat.trouble[nth] };
   };
 }

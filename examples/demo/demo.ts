@@ -12,7 +12,8 @@ const COOLDOWN_MS = 1_500;
 interface Seen {
   readonly chat: Chat;
   readonly text: string;
-  readonly rewinds: number;
+  /** How the answer went on where it was cut. */
+  readonly resumed: readonly string[];
   readonly error?: unknown;
   readonly models: readonly string[];
 }
@@ -37,7 +38,9 @@ export async function demo(output: NodeJS.WriteStream): Promise<number> {
   const signals = client.signals$.subscribe((state) => screen.status(statusLine(state)));
   const events = tellEvents(client, screen);
   try {
-    screen.print(`${CHATS.length} chats at once, 4 slots; the provider has its small troubles:`);
+    screen.print(
+      `${CHATS.length} chats at once, 4 slots; the provider has its small troubles (${SEAM}: cut here, and gone on with):`,
+    );
     const seen = await Promise.all(CHATS.map((chat) => follow(client, chat, screen)));
 
     screen.print('\nnow OpenAI is down:');
@@ -58,29 +61,34 @@ export async function demo(output: NodeJS.WriteStream): Promise<number> {
   }
 }
 
+/** Shown where an answer was cut and went on. */
+const SEAM = '⟲';
+
 /** Runs one chat to its end. */
 function follow(client: ChatClient, chat: Chat, screen: Screen): Promise<Seen> {
   const { question } = chat;
   const run = client.run({ messages: [{ role: 'user', content: question }] });
-  let text = '';
-  let rewinds = 0;
+  const resumed: string[] = [];
   const models: string[] = [];
-  run.text$.subscribe({
-    next: (soFar) => {
-      text = soFar;
-      screen.text(question, soFar);
-    },
-    error: () => undefined, // events$ tells it
-  });
+  const seams: number[] = [];
+  let text = '';
+  const shown = (): string =>
+    seams.reduceRight((marked, at) => `${marked.slice(0, at)}${SEAM}${marked.slice(at)}`, text);
   return new Promise((resolve) => {
     const end = (error?: unknown): void => {
       screen.done(question);
-      resolve({ chat, text, rewinds, models, ...(error !== undefined && { error }) });
+      resolve({ chat, text, resumed, models, ...(error !== undefined && { error }) });
     };
     run.events$.subscribe({
       next: (event) => {
-        if (event.type === 'rewind') rewinds++;
         if (event.type === 'start') models.push(event.provider);
+        if (event.type === 'text') text += event.text;
+        if (event.type === 'rewind') text = text.slice(0, event.to);
+        if (event.type === 'resume') {
+          resumed.push(event.strategy);
+          if (event.strategy !== 'rewind') seams.push(event.at);
+        }
+        screen.text(question, shown());
       },
       error: end,
       complete: () => end(),
@@ -117,7 +125,7 @@ function circuitOf(client: ChatClient, state: string): Promise<void> {
 
 /** The closing table. @returns the exit code: 0 if every user saw what was meant, or was told that it failed */
 function report(seen: readonly Seen[], provider: FaultyProvider, output: NodeJS.WriteStream): number {
-  const rows = seen.map(({ chat, text, rewinds, error, models }) => {
+  const rows = seen.map(({ chat, text, resumed, error, models }) => {
     const requests = provider.requests.filter((request) => questionOf(request) === chat.question);
     const served = new Set(requests.map((request) => request.provider));
     const whole = text === chat.answer;
@@ -131,7 +139,7 @@ function report(seen: readonly Seen[], provider: FaultyProvider, output: NodeJS.
         String(requests.length),
         String(requests.length - served.size),
         String(Math.max(0, PROVIDERS.indexOf(models.at(-1) ?? ''))),
-        String(rewinds),
+        resumed.join(', ') || '-',
         String(
           requests.reduce(
             (sum, { billedInputTokens, billedOutputTokens }) => sum + billedInputTokens + billedOutputTokens,
@@ -149,7 +157,7 @@ function report(seen: readonly Seen[], provider: FaultyProvider, output: NodeJS.
     'requests',
     'retries',
     'fallbacks',
-    'rewinds',
+    'gone on by',
     'tokens billed',
   ];
   output.write(

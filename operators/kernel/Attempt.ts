@@ -1,19 +1,24 @@
-import { Subscription, throwError, type Observable, type Observer, type Subscriber } from 'rxjs';
+import { Subscription, throwError, type Observable, type Observer } from 'rxjs';
 import { classifyError } from '../../src/errors/classifyError';
 import { ERROR_CODES } from '../../src/errors/codes';
 import { isRejected } from '../../src/errors/WeirError';
-import { outputTokensOf, rewindOf } from '../../src/events/defaults';
+import { rewindOf } from '../../src/events/defaults';
 import type { AdmissionPermit } from '../../src/policies/PreflightChecker';
 import type { SignalsHub } from '../../src/signals/SignalsHub';
-import type { Outcome } from '../../src/signals/WeirEvent';
+import type { Outcome, Usage } from '../../src/signals/WeirEvent';
+import { Consumption } from './Consumption';
+import { Delivery, type Outlet } from './Delivery';
 import type { Meter } from './Meter';
 import type { Runtime } from './runtime';
 import { Watchdog, type Limits } from './Watchdog';
 
-/** How an attempt ended: by its source, by a user's callback that threw, or left by its consumer. */
+/**
+ * How an attempt ended: by its source, by a user's callback that threw, or left by its consumer; also by the library, which
+ * finds that it cannot use what the source says.
+ */
 export type Ending =
   | { readonly kind: 'complete' | 'cancel' }
-  | { readonly kind: 'error'; readonly error: unknown; readonly byCallback?: boolean };
+  | { readonly kind: 'error'; readonly error: unknown; readonly by?: 'callback' | 'consumer' };
 
 /** Looks at every value of an attempt, and says at its completion whether it was whole. */
 export interface Verifier<T> {
@@ -28,6 +33,8 @@ export interface AttemptSettings<T> extends Runtime<T> {
   readonly limits?: Limits | undefined;
   readonly verify?: (() => Verifier<T>) | undefined;
   readonly hub?: SignalsHub | undefined;
+  /** What the request itself has in LLM tokens, where the provider does not say. @defaultValue 0 */
+  readonly inputTokens?: (() => number) | undefined;
 }
 
 /** What an attempt reports to. */
@@ -39,7 +46,7 @@ export interface AttemptOwner<T> {
    */
   committing(attempt: Attempt<T>): readonly T[];
   /** The attempt is over: its source is closed, its permit given back. Always called, once. */
-  settled(attempt: Attempt<T>, outcome: Outcome, error: unknown): void;
+  settled(attempt: Attempt<T>, outcome: Outcome, error: unknown, usage: Usage | undefined): void;
   /** Called after it, unless the consumer left: the terminal event may be forwarded. */
   ended(attempt: Attempt<T>, ending: Exclude<Ending, { kind: 'cancel' }>): void;
 }
@@ -68,18 +75,21 @@ export function withCause(thrown: unknown, pending: unknown): unknown {
 export class Attempt<T> extends Subscription implements Observer<T> {
   /** Contents so far. */
   contents = 0;
+  /** Contents that the consumer had already, and that this attempt goes on from. */
+  before = 0;
   readonly #settings: AttemptSettings<T>;
   readonly #isContent: (value: T) => boolean;
   readonly #owner: AttemptOwner<T>;
-  readonly #destination: Subscriber<T>;
+  readonly #delivery: Delivery<T>;
   readonly #permit: AdmissionPermit | undefined;
   readonly #meter: Meter<T> | undefined;
   readonly #verifier: Verifier<T> | undefined;
   readonly #watchdog: Watchdog | undefined;
   readonly #tally: { tokens: number };
+  /** Kept where somebody wants to know. */
+  readonly #consumption: Consumption | undefined;
   #held: T[] | undefined;
-  /** What is being delivered at the first content: whatever the consumer makes the source say meanwhile comes behind it. */
-  #backlog: T[] | undefined;
+  /** Its end, which came while something was being delivered. */
   #late: Ending | undefined;
   #done = false;
   #rewoundAt = 0;
@@ -87,13 +97,12 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   #complete = false;
   #openedAt: number | undefined;
   #contentAt: number | undefined;
-  #outputTokens: number | undefined;
   #ending: Ending | undefined;
 
   constructor(
     settings: AttemptSettings<T>,
     owner: AttemptOwner<T>,
-    destination: Subscriber<T>,
+    outlet: Outlet<T>,
     permit?: AdmissionPermit,
     meter?: Meter<T>,
   ) {
@@ -102,18 +111,19 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     this.#settings = settings;
     this.#isContent = settings.isContent;
     this.#owner = owner;
-    this.#destination = destination;
+    this.#delivery = new Delivery(outlet, this);
     this.#permit = permit;
     this.#meter = meter;
     this.#verifier = verify?.();
     this.#tally = hub?.tally ?? NO_TALLY;
+    this.#consumption = hub && new Consumption(settings);
     this.#held = hold ? [] : undefined;
     this.#watchdog = limits && new Watchdog(limits, scheduler, this);
   }
 
-  /** Contents that the consumer has of this attempt: those since the last rewind. */
+  /** Contents that the consumer has, now that this attempt delivers: those since the last rewind. */
   get emitted(): number {
-    return this.contents - this.#rewoundAt;
+    return this.before + this.contents - this.#rewoundAt;
   }
 
   /** Subscribes to the source. */
@@ -144,8 +154,9 @@ export class Attempt<T> extends Subscription implements Observer<T> {
       content = this.#isContent(value);
       this.#verifier?.see(value);
       this.#meter?.see(value, content);
+      if (content) this.#consumption?.content(value);
     } catch (error) {
-      this.#stop({ kind: 'error', error, byCallback: true });
+      this.#stop({ kind: 'error', error, by: 'callback' });
       return;
     }
     if (this.#ending) return; // a callback left
@@ -156,12 +167,14 @@ export class Attempt<T> extends Subscription implements Observer<T> {
         return;
       }
     } else {
-      if (rewindOf(value) === 0) this.#rewoundAt = this.contents;
-      this.#outputTokens = outputTokensOf(value) ?? this.#outputTokens;
+      if (rewindOf(value) === 0) {
+        this.#rewoundAt = this.contents;
+        this.before = 0;
+      }
+      this.#consumption?.note(value, this.contents);
     }
-    const aside = this.#held ?? this.#backlog;
-    if (aside) aside.push(value);
-    else this.#destination.next(value);
+    if (this.#held) this.#held.push(value);
+    else this.#delivery.pass(value);
   }
 
   error(error: unknown): void {
@@ -170,22 +183,31 @@ export class Attempt<T> extends Subscription implements Observer<T> {
 
   complete(): void {
     if (this.#done) return;
-    let error: unknown;
-    let byCallback = false;
+    let ending: Ending | undefined;
     try {
-      error = this.#verifier?.verdict();
-    } catch (thrown) {
-      error = thrown;
-      byCallback = true;
+      const error = this.#verifier?.verdict();
+      if (error !== undefined) ending = { kind: 'error', error };
+    } catch (error) {
+      ending = { kind: 'error', error, by: 'callback' };
     }
-    if (error !== undefined) {
-      this.#stop({ kind: 'error', error, byCallback });
+    if (ending) {
+      this.#stop(ending);
       return;
     }
     // Whoever leaves at what was held back until now leaves a source that is complete.
     this.#complete = this.#done = true;
-    if (this.contents === 0) this.#deliver(this.#held ?? [], []);
+    if (this.contents === 0) this.#deliver([]);
     this.#stop({ kind: 'complete' });
+  }
+
+  /** Called by what is behind it: it has delivered all that waited, and the end may follow. */
+  drained(): void {
+    if (this.#late) this.#stop(this.#late);
+  }
+
+  /** What it delivers turned out to be of no use to the consumer, who therefore leaves. */
+  abandon(error: unknown, by: 'callback' | 'consumer'): void {
+    this.#end({ kind: 'error', error, by });
   }
 
   /** The consumer leaves. */
@@ -196,41 +218,48 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   /** The first content: from here on nothing can be taken back. */
   #commit(value: T): void {
     const { hub, scheduler } = this.#settings;
-    const held = this.#held ?? [];
-    const backlog = [value];
-    this.#held = undefined;
-    this.#backlog = backlog;
     this.#watchdog?.content();
     if (hub || this.#permit) {
       const now = (this.#contentAt = scheduler.now());
       this.#permit?.content(now);
       hub?.delivering(this.#openedAt ?? now, now);
     }
-    this.#deliver(held, backlog);
+    this.#deliver([value]);
   }
 
-  #deliver(held: readonly T[], backlog: T[]): void {
+  /** What was held back, and these. */
+  #deliver(values: T[]): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#delivery.wait(values);
+    let told: readonly T[];
     try {
       // Whoever was told of the first content may have left.
-      if (!this.#ending) backlog.unshift(...this.#owner.committing(this), ...held);
+      if (this.#ending) return;
+      told = this.#owner.committing(this);
     } catch (error) {
-      this.#late = { kind: 'error', error, byCallback: true };
-      backlog.length = 0;
+      this.abandon(error, 'callback');
+      return;
     }
-    this.#backlog = backlog;
-    for (let at = 0; at < backlog.length && !this.#ending; at++) this.#destination.next(backlog[at]!);
-    this.#backlog = undefined;
-    if (this.#late) this.#stop(this.#late);
+    this.#delivery.drain(told.length > 0 ? [...told, ...held] : held);
   }
 
   #stop(ending: Ending): void {
     if (this.#ending) return;
     this.#done = true;
-    if (this.#backlog && ending.kind !== 'cancel') {
+    if (this.#delivery.isBusy && ending.kind !== 'cancel') {
       this.#late ??= ending;
       return;
     }
+    if (ending.kind === 'complete') this.#delivery.rest();
+    this.#end(ending);
+  }
+
+  #end(ending: Ending): void {
+    if (this.#ending) return;
+    this.#done = true;
     this.#ending = ending;
+    this.#delivery.close();
     try {
       super.unsubscribe();
     } catch (error) {
@@ -249,10 +278,14 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     } catch (thrown) {
       // `isFailure` threw; the permit was given back all the same.
       outcome = 'ignored';
-      ending = { kind: 'error', error: withCause(thrown, errorOf(ending)), byCallback: true };
+      ending = { kind: 'error', error: withCause(thrown, errorOf(ending)), by: 'callback' };
     }
-    if (this.#openedAt !== undefined) hub?.closed(this.contents, this.#contentAt, this.#outputTokens);
-    this.#owner.settled(this, outcome, errorOf(ending));
+    const { contents } = this;
+    const usage = this.#consumption?.usage(contents, this.#complete);
+    if (this.#openedAt !== undefined) {
+      hub?.closed(contents, this.#contentAt, this.#consumption?.tokens(contents, this.#complete), usage);
+    }
+    this.#owner.settled(this, outcome, errorOf(ending), usage);
     if (ending.kind !== 'cancel') this.#owner.ended(this, ending);
   }
 
@@ -260,12 +293,13 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   #conclude(ending: Ending, now: number): Outcome {
     const permit = this.#permit;
     const meter = this.#meter;
-    const whole = this.#complete && ending.kind !== 'error';
+    const left = ending.kind === 'cancel' || (ending.kind === 'error' && ending.by === 'consumer');
+    const whole = this.#complete && (left || ending.kind === 'complete');
     if (permit && meter) permit.settling = () => meter.settle(whole, now);
-    if (ending.kind === 'error' && !ending.byCallback && !isRejected(ending.error)) {
+    if (ending.kind === 'error' && !ending.by && !isRejected(ending.error)) {
       return (permit?.fail(ending.error, now) ?? isCounted(ending.error)) ? 'failure' : 'ignored';
     }
-    if (whole || (ending.kind === 'cancel' && this.contents > 0)) {
+    if (whole || (left && this.contents > 0)) {
       permit?.succeed(now);
       return 'success';
     }

@@ -1,8 +1,9 @@
+import { EMPTY } from 'rxjs';
 import { FallbackExhaustedError } from '../../src/errors/FallbackExhaustedError';
 import type { ErrorContext } from '../../src/policies/ErrorContext';
 import type { FallbackChain, FallbackTarget } from '../../src/policies/FallbackChain';
 import type { Decision, Failure, Recovery } from './recovery';
-import { toObservable } from './targets';
+import { targetStream } from './targets';
 
 /** What `onFallback` is told. */
 export interface FallbackInfo extends ErrorContext {
@@ -32,13 +33,23 @@ export class FallbackRecovery<T> implements Recovery<T> {
     this.#callbacks = callbacks;
   }
 
-  decide({ error, classified, emitted, elapsedMs, isOver, final, now }: Failure): Decision<T> | undefined {
+  decide({
+    error,
+    classified,
+    emitted,
+    elapsedMs,
+    isOver,
+    final,
+    now,
+    allows,
+    replaced,
+  }: Failure): Decision<T> | undefined {
     if (final) return undefined;
     const { shouldFallback, onFallback } = this.#callbacks;
     const ctx = { error: classified, attempt: this.#tried.size + 1, emitted, elapsedMs: elapsedMs() };
     if (!(shouldFallback ? shouldFallback(error, ctx) : classified.fallbackable)) return undefined;
     this.#errors.push({ target: this.#current, error });
-    const target = this.#chain.next(this.#tried, error, ctx);
+    const target = allows(0) ? this.#chain.next(this.#tried, error, ctx) : undefined;
     if (!target) {
       return this.#tried.size > 0 ? { type: 'fail', error: new FallbackExhaustedError(this.#errors, now) } : undefined;
     }
@@ -46,9 +57,6 @@ export class FallbackRecovery<T> implements Recovery<T> {
     const hop = { from: this.#current, to: (this.#current = target.name) };
     onFallback?.(error, { ...ctx, ...hop });
     if (isOver()) return undefined; // it left in a callback: an eager factory must not start a request for nobody
-    const made = typeof target.source === 'function' ? target.source(error, ctx) : target.source;
-    if (typeof made === 'string')
-      throw new TypeError(`source of '${target.name}' gave a string, it must give a stream`);
-    return { type: 'fallback', ...hop, source: toObservable(made) };
+    return { type: 'fallback', ...hop, source: replaced ? EMPTY : targetStream(target, error, ctx) };
   }
 }

@@ -1,10 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
-import { rateLimitOf, usageOf } from '../../src/events/defaults';
+import { estimateTokens, rateLimitOf, usageOf } from '../../src/events/defaults';
 import type { AdmissionPermit } from '../../src/policies/PreflightChecker';
 import type { RateLimiter } from '../../src/policies/RateLimiter';
-
-/** How many characters of text make a token, where nobody says: the common rule of thumb for English. */
-const CHARACTERS_PER_TOKEN = 4;
 
 /** What a stream really used of its rate limiter: the provider's own report, or an estimate from its text. */
 export class Meter<T> {
@@ -49,7 +46,7 @@ export class Meter<T> {
 
   /** Settles the estimate. A whole stream without a report keeps it, unless the text alone was more. */
   settle(whole: boolean, now: number): void {
-    const text = Math.ceil(this.#characters / CHARACTERS_PER_TOKEN);
+    const text = estimateTokens(this.#characters);
     const reported = this.#reported;
     if (reported !== undefined) this.#permit.settle(reported + (whole ? 0 : text), now);
     else if (!whole || text > this.#estimate) this.#permit.settle(text, now);

@@ -1,4 +1,4 @@
-import { DivergedStreamError } from '../../src/errors/streamErrors';
+import { isDiverged } from '../../src/errors/streamErrors';
 import { isRejected } from '../../src/errors/WeirError';
 import { backoffDelay, type ResolvedRetry } from '../../src/policies/backoff';
 import type { ErrorContext } from '../../src/policies/ErrorContext';
@@ -7,13 +7,13 @@ import type { Decision, Failure, Recovery } from './recovery';
 
 /** Whether and when one stream tries its source again. */
 export class RetryRecovery<T> implements Recovery<T> {
-  readonly #config: ResolvedRetry;
+  readonly #config: Omit<ResolvedRetry, 'onPartial'>;
   readonly #random: () => number;
   #delayOf: ReturnType<typeof backoffDelay> | undefined;
   #retries = 0;
   #previousMs: number | undefined;
 
-  constructor(config: ResolvedRetry, random: () => number) {
+  constructor(config: Omit<ResolvedRetry, 'onPartial'>, random: () => number) {
     this.#config = config;
     this.#random = random;
   }
@@ -23,7 +23,7 @@ export class RetryRecovery<T> implements Recovery<T> {
     const { retryOn, budget, maxRetries } = this.#config;
     // A refusal is never retried: whoever refused knows better when to come again.
     if (!primary || isRejected(error)) return undefined;
-    if (final || this.#retries >= maxRetries || error instanceof DivergedStreamError) {
+    if (final || this.#retries >= maxRetries || isDiverged(error)) {
       if (classified.retryable) budget?.failed();
       return undefined;
     }
@@ -40,7 +40,7 @@ export class RetryRecovery<T> implements Recovery<T> {
 
   #schedule(
     retryable: boolean,
-    { error, elapsedMs, isOver, classified }: Failure,
+    { error, elapsedMs, isOver, classified, allows }: Failure,
     ctx: ErrorContext,
   ): Decision<T> | undefined {
     if (!retryable || isOver()) return undefined;
@@ -50,7 +50,9 @@ export class RetryRecovery<T> implements Recovery<T> {
     const asked = (respectRetryAfter && classified.retryAfterMs) || 0;
     const delayMs = Math.max(asked, this.#nextDelay(ctx.attempt));
     // A server's wait is never cut short: one that is too long fails now, so that a fallback can take over.
-    if (asked > maxRetryAfterMs || delayMs > MAX_DELAY_MS || elapsedMs() + delayMs > maxElapsedMs) return undefined;
+    if (asked > maxRetryAfterMs || delayMs > MAX_DELAY_MS || elapsedMs() + delayMs > maxElapsedMs || !allows(delayMs)) {
+      return undefined;
+    }
     onRetry?.(error, { ...ctx, delayMs });
     this.#retries++;
     return { type: 'retry', delayMs };

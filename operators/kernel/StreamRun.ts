@@ -2,37 +2,43 @@ import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import { classifyError } from '../../src/errors/classifyError';
 import { StreamTimeoutError } from '../../src/errors/streamErrors';
 import { isRejected, isWeirError } from '../../src/errors/WeirError';
-import type { AdmissionPermit, PreflightChecker } from '../../src/policies/PreflightChecker';
-import type { Cost } from '../../src/policies/waiting';
+import type { FallbackChain, FallbackTarget } from '../../src/policies/FallbackChain';
 import type { SignalsHub } from '../../src/signals/SignalsHub';
 import type { Outcome, StreamEventBody } from '../../src/signals/WeirEvent';
-import { admit } from './admission';
-import { Attempt, withCause, type AttemptOwner, type AttemptSettings, type Ending } from './Attempt';
-import { Meter } from './Meter';
+import { withCause, type AttemptSettings, type Ending } from './Attempt';
+import { Delivered } from './Delivered';
+import type { HedgePlan } from './HedgePlan';
+import { Lane, type Admission, type LaneOwner } from './Lane';
+import type { PartialPlan } from './partials';
+import { Race } from './Race';
 import type { Decision, Failure, Recovery } from './recovery';
-
-/** What every attempt at the source itself has to pass. */
-export interface Admission<T> {
-  readonly checker: PreflightChecker;
-  /** Whether to wait for a slot and the bucket, or to be refused at once. */
-  readonly wait: boolean;
-  readonly cost?: Cost | (() => Cost) | undefined;
-  readonly usage?: ((value: T) => number | undefined) | undefined;
-  readonly priority?: number | undefined;
-  /** Whether the rate limiter has a dimension of LLM tokens. */
-  readonly countsTokens: boolean;
-}
+import type { Seam } from './seams';
+import { targetStream } from './targets';
+import { Tree } from './Tree';
 
 /** What an operator does, fixed when it is called; shared by all its subscriptions. */
 export interface Plan<T> extends AttemptSettings<T> {
   readonly admission?: Admission<T> | undefined;
   /** The whole stream, in ms. */
   readonly totalMs?: number | undefined;
-  readonly onPartial?: 'fail' | 'rewind';
+  /** How a stream goes on that fails after its first content; `undefined`: not at all. */
+  readonly partials?: PartialPlan<T> | undefined;
+  readonly hedge?: HedgePlan<T> | undefined;
+  /** What every attempt's values pass through. */
+  readonly seam?: (() => Seam<T>) | undefined;
+  /** Where what is delivered is collected, where somebody else wants to know. */
+  readonly delivered?: Delivered<T> | undefined;
   /** Where the attempts at fallback targets are counted. */
   readonly fallbackHub?: SignalsHub | undefined;
   /** The ways to recover from a failure, the innermost first. */
   readonly recoveries?: (() => Recovery<T>)[];
+  /** Limits of all attempts together. */
+  readonly maxAttempts?: number | undefined;
+  readonly maxElapsedMs?: number | undefined;
+  /** What this stream shares with those that it is a part of, or that are parts of it: they count their own attempts in it. */
+  readonly tree?: Tree | undefined;
+  /** Instead of the hedge's own. */
+  readonly hedgeTargets?: FallbackChain<T> | undefined;
 }
 
 /** The operator that runs each subscription by a plan. */
@@ -45,35 +51,49 @@ export const operatorOf =
       run.start();
     });
 
-/** One subscription: its attempts one after another, until one ends well or nothing can be done about its failure. */
-class StreamRun<T> implements AttemptOwner<T> {
+/**
+ * One subscription: its attempts one after another, until one ends well or nothing can be done about its failure. A hedged
+ * attempt may get company until one of them has content.
+ */
+class StreamRun<T> implements LaneOwner<T> {
+  isOver = false;
   readonly #plan: Plan<T>;
   readonly #source: Observable<T>;
   readonly #destination: Subscriber<T>;
   readonly #recoveries: Recovery<T>[];
   readonly #startedAt: number;
-  #number = 0;
+  readonly #tree: Tree;
+  readonly #race: Race<T>;
+  readonly #delivered: Delivered<T> | undefined;
+  #stream = 0;
   #attempts = 0;
-  #attempt: Attempt<T> | undefined;
   /** The one whose contents the consumer has; a failed one stays it until another delivers. */
-  #committed: Attempt<T> | undefined;
+  #committed: Lane<T> | undefined;
   /** What ended it. */
   #lost: unknown;
+  /** The attempt that failed last, with content or without. */
+  #last = { attempt: 0, error: undefined as unknown };
   /** What it had delivered, until somebody is told what becomes of it. */
   #partial = 0;
   #isPrimary = true;
-  #inAttempt = false;
-  #over = false;
-  #leaveQueue: (() => void) | undefined;
+  /** Who is asked next about a failure to begin the attempt that was decided on. */
+  #next = 0;
   #delay: Subscription | undefined;
   #deadline: Subscription | undefined;
 
   constructor(plan: Plan<T>, source: Observable<T>, destination: Subscriber<T>) {
+    const { hedge, maxAttempts, maxElapsedMs, partials, scheduler, seam } = plan;
     this.#plan = plan;
     this.#source = source;
     this.#destination = destination;
     this.#recoveries = plan.recoveries?.map((make) => make()) ?? [];
-    this.#startedAt = plan.scheduler.now();
+    this.#startedAt = scheduler.now();
+    this.#tree = new Tree(() => scheduler.now(), maxAttempts, maxElapsedMs, plan.tree);
+    this.#race = new Race(hedge, scheduler, (afterMs) => hedge && this.#hedge(hedge, afterMs));
+    const { collects = 'nothing' } = partials ?? {};
+    // What a seam leaves out is not delivered, and must not be counted.
+    const isAsked = seam !== undefined || collects !== 'nothing';
+    this.#delivered = plan.delivered ?? (isAsked ? new Delivered(plan, collects) : undefined);
   }
 
   start(): void {
@@ -84,122 +104,164 @@ class StreamRun<T> implements AttemptOwner<T> {
         this.#fail(new StreamTimeoutError('total', totalMs));
       }, totalMs);
     }
-    this.#number = hub?.streamStarted() ?? 0;
-    this.#tryPrimary();
+    this.#stream = hub?.streamStarted() ?? 0;
+    if (!this.isOver) this.#open(this.#source);
   }
 
   /** The consumer leaves, or has been told the end. */
   leave(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.isOver) return;
+    this.isOver = true;
     this.#stop();
     this.#plan.hub?.streamEnded('cancelled');
   }
 
-  committing(attempt: Attempt<T>): readonly T[] {
-    const emitted = this.#committed?.emitted ?? 0;
+  opening(lane: Lane<T>): void {
+    // Where this is a part of a whole, whoever protects a target counts its attempts.
+    if (lane.isGuarded || !this.#plan.tree) this.#tree.count();
+    // A fallback target brings its own protection.
+    if (this.#isPrimary) this.#race.opening();
+  }
+
+  committing(lane: Lane<T>): readonly T[] {
+    const { partials, rewindValue } = this.#plan;
+    this.#race.won(lane);
+    const emitted = this.#emitted;
     const told: T[] = [];
-    try {
-      if (emitted > 0) told.push(this.#plan.rewindValue(emitted, this.#lost));
-    } catch (thrown) {
-      throw withCause(thrown, this.#lost);
-    }
-    this.#committed = attempt;
+    if (emitted > 0 && partials?.rewinds) {
+      try {
+        told.push(rewindValue(emitted, this.#lost));
+      } catch (thrown) {
+        throw withCause(thrown, this.#lost);
+      }
+    } else lane.goOnFrom(emitted);
+    this.#committed = lane;
     return told;
   }
 
-  settled(_attempt: Attempt<T>, outcome: Outcome, error: unknown): void {
-    if (outcome === 'success' && this.#isPrimary) for (const recovery of this.#recoveries) recovery.succeeded?.();
-    this.#attemptEnds(outcome, error);
+  settled(lane: Lane<T>, outcome: Outcome): void {
+    if (outcome !== 'success' || !this.#isPrimary || !(lane.isGuarded || !this.#plan.tree)) return;
+    for (const recovery of this.#recoveries) recovery.succeeded?.();
+    this.#plan.hedge?.succeeded();
   }
 
-  ended(attempt: Attempt<T>, ending: Exclude<Ending, { kind: 'cancel' }>): void {
-    this.#attempt = undefined;
-    if (this.#over) return;
+  ended(lane: Lane<T>, ending: Exclude<Ending, { kind: 'cancel' }>): void {
+    this.#race.ended(lane);
+    if (this.isOver) return;
     if (ending.kind === 'error') {
-      if (attempt === this.#committed) {
-        this.#lost = ending.error;
-        this.#partial = attempt.emitted;
-      }
-      this.#recover(ending.error);
+      this.#failed(lane, ending.error);
       return;
     }
     this.#finish('completed');
     this.#destination.complete();
   }
 
-  #tryPrimary(): void {
-    const { admission, scheduler } = this.#plan;
-    if (!this.#attemptStarts()) return;
-    if (!admission) {
-      this.#open(this.#source, this.#plan);
-      return;
-    }
-    const { checker, wait, cost: given, priority = 0 } = admission;
-    let cost: Required<Cost>;
+  /** Contents that the consumer has. */
+  get #emitted(): number {
+    return this.#plan.partials?.emitted?.() ?? this.#delivered?.contents ?? this.#committed?.emitted ?? 0;
+  }
+
+  /** Starts an attempt; with `target` at a fallback, or a hedge, that brings its own protection. */
+  #open(source: Observable<T>, target?: string, beside = false): void {
+    const { admission, fallbackHub, hub, partials, seam: own } = this.#plan;
+    const seam = this.#delivered?.contents ? partials?.seam?.(this.#delivered) : own?.();
+    const isGuarded = target === undefined;
+    const lane = new Lane<T>(
+      {
+        source,
+        settings: isGuarded ? this.#plan : { ...this.#plan, limits: undefined, verify: undefined, hub: fallbackHub },
+        admission: isGuarded ? admission : undefined,
+        // What a target's own protection tells of is not told twice.
+        hub: isGuarded ? hub : fallbackHub,
+        stream: this.#stream,
+        number: ++this.#attempts,
+        isGuarded,
+        outlet: { destination: this.#destination, seam, delivered: this.#delivered },
+      },
+      this,
+    );
+    this.#race.enter(lane, beside);
+  }
+
+  /** Takes the source again or the target, or what stands in for it behind a partial output. */
+  #goOn(source: Observable<T>, target?: string): void {
+    let next: Observable<T>;
     try {
-      cost = checker.cost(typeof given === 'function' ? given() : given);
+      next = this.#continuation(target) ?? source;
     } catch (thrown) {
-      this.#refused(thrown);
+      if (!this.isOver) this.#recover(withCause(thrown, this.#lost), this.#next);
       return;
     }
-    if (this.#over) return; // it left in the callback
-    const admitted = (permit: AdmissionPermit): void => {
-      this.#leaveQueue = undefined;
-      const { rateLimiter } = checker;
-      const { usage, countsTokens } = admission;
-      const textOf = countsTokens ? this.#plan.textOf : undefined;
-      const meter = rateLimiter && new Meter(permit, rateLimiter, cost.tokens, usage, textOf, scheduler);
-      // Taking the permit is news to signals$, and whoever listens may have left this stream just then.
-      if (this.#over) permit.cancel(scheduler.now());
-      else this.#open(this.#source, this.#plan, permit, meter);
-    };
-    if (!wait) {
-      const permit = checker.tryAdmit(cost, scheduler.now());
-      if (isRejected(permit)) this.#refused(permit);
-      else admitted(permit);
-      return;
-    }
-    let decided = false;
-    const leaveQueue = admit(checker, {
-      cost,
-      priority,
-      scheduler,
-      admitted: (permit, waited) => {
-        decided = true;
-        if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
-        admitted(permit);
-      },
-      refused: (error) => {
-        decided = true;
-        this.#leaveQueue = undefined;
-        this.#refused(error);
-      },
+    if (!this.isOver) this.#open(next, target);
+  }
+
+  /** @throws what makes it throws */
+  #continuation(target?: string): Observable<T> | undefined {
+    const { partials } = this.#plan;
+    const delivered = this.#delivered;
+    if (!delivered?.contents || !partials?.source) return undefined;
+    return partials.source({
+      values: [...(delivered.values ?? [])],
+      text: delivered.text,
+      ...this.#last,
+      ...(target !== undefined && { target }),
     });
-    if (decided) return;
-    // Whoever was started when it joined the queue may have left this stream.
-    if (this.#over) leaveQueue?.();
-    else this.#leaveQueue = leaveQueue;
   }
 
-  #open(source: Observable<T>, settings: AttemptSettings<T>, permit?: AdmissionPermit, meter?: Meter<T>): void {
-    this.#attempt = new Attempt(settings, this, this.#destination, permit, meter);
-    this.#attempt.open(source);
+  /** No content has come for a while: starts one more attempt, if that costs nobody else anything. */
+  #hedge(hedge: HedgePlan<T>, afterMs: number): void {
+    const { admission, scheduler } = this.#plan;
+    const { budget } = hedge;
+    const chain = this.#plan.hedgeTargets ?? hedge.chain;
+    const now = scheduler.now();
+    if (!this.#tree.allows() || budget?.allowed === false) return;
+    let source: Observable<T>;
+    let target: FallbackTarget<T> | undefined;
+    try {
+      const error = new StreamTimeoutError('first', afterMs);
+      const ctx = { error, attempt: this.#attempts, emitted: this.#emitted, elapsedMs: now - this.#startedAt };
+      if (chain) {
+        const { tried } = this.#race;
+        do {
+          target = chain.next(tried, error, ctx);
+          if (target) tried.add(target);
+        } while (target?.hasRoom?.(now) === false);
+        if (!target) return;
+      } else {
+        const cost = typeof admission?.cost === 'function' ? admission.cost() : admission?.cost;
+        if (!hedge.hasRoom(cost, now)) return;
+      }
+      if (!this.#race.isOpen) return;
+      source = this.#continuation(target?.name) ?? (target ? targetStream(target, error, ctx) : this.#source);
+    } catch (thrown) {
+      this.#stop();
+      this.#fail(this.#emitted > 0 ? withCause(thrown, this.#lost) : thrown);
+      return;
+    }
+    // Whatever was called may have left, or made an attempt speak or fail.
+    if (!this.#race.isOpen) return;
+    budget?.failed();
+    this.#tell({ type: 'hedge', afterMs, ...(target && { target: target.name }) });
+    if (this.#race.isOpen) this.#open(source, target?.name, true);
   }
 
-  #refused(error: unknown): void {
-    const rejected = isRejected(error);
-    if (rejected) this.#tell({ type: 'rejected', component: error.component, error });
-    this.#attemptEnds(rejected ? 'rejected' : 'ignored', error);
-    if (!this.#over) this.#recover(error);
+  #failed(lane: Lane<T>, error: unknown): void {
+    if (lane === this.#committed) {
+      this.#lost = error;
+      this.#partial = this.#emitted;
+    }
+    this.#last = { attempt: lane.setup.number, error };
+    const all = this.#race.lost(lane, error);
+    if (all) this.#recover(all.error);
+    else if (isRejected(error) && !lane.isGuarded) this.#race.again(); // refused where it went: the next one now
   }
 
   /** Asks each way to recover in turn, from the one at `index`; what one throws is the error that the next one sees. */
   #recover(error: unknown, index = 0): void {
-    const { onPartial = 'fail', scheduler } = this.#plan;
-    const emitted = this.#committed?.emitted ?? 0;
+    const { partials, scheduler } = this.#plan;
+    const emitted = this.#emitted;
     const recovery = this.#recoveries[index];
-    if (!recovery || this.#over) {
+    if (!recovery || this.isOver) {
       this.#fail(error);
       return;
     }
@@ -210,15 +272,18 @@ class StreamRun<T> implements AttemptOwner<T> {
       now,
       emitted,
       elapsedMs: () => scheduler.now() - this.#startedAt,
-      isOver: () => this.#over,
-      final: emitted > 0 && onPartial === 'fail',
+      allows: (delayMs) => this.#tree.allows(delayMs),
+      isOver: () => this.isOver,
+      final: emitted > 0 && !(partials && (partials.allows?.(this.#delivered) ?? true)),
       primary: this.#isPrimary,
+      replaced: emitted > 0 && partials?.source !== undefined,
     };
     const failed = (thrown: unknown): void => {
-      if (!this.#over) this.#recover(withCause(thrown, error), index + 1);
+      if (!this.isOver) this.#recover(withCause(thrown, error), index + 1);
     };
     const apply = (decision: Decision<T> | undefined): void => {
-      if (this.#over) return;
+      if (this.isOver) return;
+      this.#next = index + 1;
       if (decision) this.#apply(decision, error);
       else this.#recover(error, index + 1);
     };
@@ -236,73 +301,48 @@ class StreamRun<T> implements AttemptOwner<T> {
       this.#fail(decision.error);
       return;
     }
-    this.#tellOfPartial('rewind');
+    this.#tellOfPartial(this.#plan.partials?.action ?? 'fail');
     if (decision.type === 'retry') {
       const { delayMs } = decision;
       this.#tell({ type: 'retry.scheduled', delayMs, error });
       // Always by the scheduler, also with no delay: a source that fails synchronously must not grow the stack.
-      if (!this.#over) this.#delay = this.#plan.scheduler.schedule(() => this.#tryPrimary(), delayMs);
+      if (!this.isOver) this.#delay = this.#plan.scheduler.schedule(() => this.#goOn(this.#source), delayMs);
       return;
     }
     const { from, to, source } = decision;
     this.#isPrimary = false;
     this.#tell({ type: 'fallback', from, to, error });
-    // A target brings its own protection: none of what guards the source applies to it.
-    if (this.#attemptStarts())
-      this.#open(source, { ...this.#plan, limits: undefined, verify: undefined, hub: this.#plan.fallbackHub });
+    if (!this.isOver) this.#goOn(source, to);
   }
 
-  #attemptStarts(): boolean {
-    if (this.#over) return false;
-    this.#attempts++;
-    this.#inAttempt = true;
-    this.#tellOfAttempt({ type: 'attempt.start' });
-    return !this.#over;
-  }
-
-  #attemptEnds(outcome: Outcome, error?: unknown): void {
-    if (!this.#inAttempt) return;
-    this.#inAttempt = false;
-    this.#tellOfAttempt({ type: 'attempt.end', outcome, ...(error !== undefined && { error }) });
-  }
-
-  /** What a fallback target's own protection tells of is not told twice. */
-  #tellOfAttempt(body: StreamEventBody): void {
-    const { hub, fallbackHub } = this.#plan;
-    (this.#isPrimary ? hub : fallbackHub)?.tell(this.#number, this.#attempts, body);
-  }
-
-  #tellOfPartial(action: 'fail' | 'rewind'): void {
+  #tellOfPartial(action: 'fail' | 'rewind' | 'skip' | 'resume'): void {
     const emitted = this.#partial;
     this.#partial = 0;
     if (emitted > 0) this.#tell({ type: 'partial', emitted, action });
   }
 
   #tell(body: StreamEventBody): void {
-    this.#plan.hub?.tell(this.#number, this.#attempts, body);
+    this.#plan.hub?.tell(this.#stream, this.#attempts, body);
   }
 
-  /** Ends whatever goes on: the attempt, the wait in a queue, the wait before a retry. */
+  /** Ends whatever goes on: the attempts, the wait in a queue, the wait before a retry. */
   #stop(): void {
-    this.#leaveQueue?.();
     this.#delay?.unsubscribe();
     this.#deadline?.unsubscribe();
-    // An attempt tells of its end itself: one left while its source is being opened, only after that.
-    if (this.#attempt) this.#attempt.unsubscribe();
-    else this.#attemptEnds('ignored');
+    this.#race.leave();
   }
 
   #finish(how: 'completed' | 'failed' | 'rejected'): void {
-    this.#over = true;
+    this.isOver = true;
     this.#stop();
     this.#plan.hub?.streamEnded(how);
   }
 
   #fail(error: unknown): void {
-    if (this.#over) return;
-    const emitted = this.#committed?.emitted ?? 0;
+    if (this.isOver) return;
+    const emitted = this.#emitted;
     this.#tellOfPartial('fail');
-    if (this.#over) return;
+    if (this.isOver) return;
     // Also 0 over what the same error object said of another stream.
     if (isWeirError(error) && (emitted > 0 || error.emitted) && Object.isExtensible(error)) error.emitted = emitted;
     this.#finish(isRejected(error) ? 'rejected' : 'failed');

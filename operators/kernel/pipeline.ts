@@ -7,11 +7,14 @@ import type { AdmissionParts, PreflightChecker } from '../../src/policies/Prefli
 import type { SignalsHub } from '../../src/signals/SignalsHub';
 import { resolveAdmission, type CostOptions, type PriorityOptions } from './admissionOptions';
 import { FallbackRecovery, type FallbackCallbacks } from './FallbackRecovery';
+import { HedgePlan, type HedgeConfig } from './HedgePlan';
 import { resolveLimits, type TimeoutConfig } from './limits';
+import { partialPlanOf, type PartialPlan } from './partials';
 import type { Recovery } from './recovery';
 import { RetryRecovery } from './RetryRecovery';
 import { resolveRuntime, type RuntimeOptions } from './runtime';
 import { operatorOf, type Plan } from './StreamRun';
+import { Tree } from './Tree';
 import { toChain, type FallbackInput } from './targets';
 
 /** Every protection of a stream, each optional: policies as instances (shared) or as their options. */
@@ -25,6 +28,26 @@ export interface ResilienceConfig<T = unknown>
   fallback?: FallbackChain<T> | readonly FallbackInput<T>[] | undefined;
   /** What happens to an error after the first content, for retry and fallback alike. @defaultValue 'fail' */
   onPartial?: OnPartial<T>;
+  /** One more attempt while the first says nothing. @defaultValue none */
+  hedge?: HedgeConfig<T> | undefined;
+  /**
+   * Attempts at one stream: the first, retries, hedges, fallbacks; those that were refused are not counted, nor what a fallback
+   * does inside. `retry.maxElapsedMs` and `retry.budget` hold for all of them as well; of the budget a fallback is free, or an
+   * outage would end the streams that could be served elsewhere.
+   *
+   * @defaultValue Infinity
+   */
+  maxAttempts?: number | undefined;
+}
+
+/** @internal What a stream shares with those that it is a part of. */
+export interface StreamContext<T> {
+  /** Instead of what is configured. */
+  readonly partials?: PartialPlan<T> | undefined;
+  readonly tree?: Tree | undefined;
+  readonly hedgeTargets?: FallbackChain<T> | undefined;
+  /** An estimate of what the request has in LLM tokens. */
+  readonly inputTokens?: (() => number) | undefined;
 }
 
 /** What can be said anew for each stream that one pipeline protects. */
@@ -56,7 +79,10 @@ export class Pipeline<T> {
       backpressure,
       shouldFallback,
       onFallback,
+      hedge,
+      maxAttempts = Infinity,
     } = config;
+    const clock = (): number => runtime.scheduler.now();
     functionOption('shouldFallback', shouldFallback);
     functionOption('onFallback', onFallback);
     const { limits, totalMs } = resolveLimits(timeout);
@@ -72,12 +98,25 @@ export class Pipeline<T> {
       limits,
       totalMs,
       hold: false,
-      onPartial: resolveOnPartial('onPartial', config.onPartial ?? resolved?.onPartial),
+      partials: partialPlanOf(resolveOnPartial('onPartial', config.onPartial ?? resolved?.onPartial), runtime),
+      hedge: hedge && new HedgePlan<T>(hedge, clock, { budget: resolved?.budget, preflight: admission.checker }),
+      maxAttempts: numberOption('maxAttempts', maxAttempts, { min: 1, integer: true, infinity: true }),
+      maxElapsedMs: resolved?.maxElapsedMs,
     };
   }
 
+  /** The limits of one stream, to be shared with others that are a part of it. */
+  tree(): Tree {
+    const { maxAttempts, maxElapsedMs, scheduler } = this.#plan;
+    return new Tree(() => scheduler.now(), maxAttempts, maxElapsedMs);
+  }
+
   /** The operator that runs streams by it, reporting to `hub`. */
-  operator<U extends T>(hub?: SignalsHub, options: StreamOptions<U> = {}): MonoTypeOperatorFunction<U> {
+  operator<U extends T>(
+    hub?: SignalsHub,
+    options: StreamOptions<U> = {},
+    { partials = this.#plan.partials as PartialPlan<U> | undefined, ...context }: StreamContext<U> = {},
+  ): MonoTypeOperatorFunction<U> {
     const { cost, usage, priority, fallback } = options;
     const plan = this.#plan as unknown as Plan<U>;
     const chain = fallback ? toChain<U>(fallback) : (this.#chain as FallbackChain<U> | undefined);
@@ -94,10 +133,12 @@ export class Pipeline<T> {
     };
     return operatorOf<U>({
       ...plan,
+      ...context,
+      partials,
       ...resolveRuntime<U>(plan, options),
       admission,
       recoveries,
-      hold: recoveries.length > 0,
+      hold: recoveries.length > 0 || plan.hedge !== undefined,
       hub,
       fallbackHub: fallback ? undefined : hub,
     });

@@ -13,12 +13,16 @@ export interface Failure {
   readonly emitted: number;
   /** Since the stream was subscribed, in ms, now. */
   readonly elapsedMs: () => number;
+  /** Whether one more attempt may start after so many ms, as far as the limits of all attempts together go. */
+  readonly allows: (delayMs: number) => boolean;
   /** Whether the consumer has left since; a decision would come too late. */
   readonly isOver: () => boolean;
   /** Content was delivered and may not be taken back: nothing can be tried, but it may have to be counted. */
   readonly final: boolean;
   /** The source itself failed, not a fallback. */
   readonly primary: boolean;
+  /** A continuation takes the place of whatever stream is decided on. */
+  readonly replaced: boolean;
 }
 
 /** What to do about it. */

@@ -17,6 +17,12 @@ export interface RuntimeOptions<T = unknown> {
   isContent?(value: T): boolean;
   /** The text of a value. @defaultValue the string itself, or a chat event's text */
   textOf?(value: T): string;
+  /**
+   * The value with another text in place of its own, where a stream is gone on with in the middle of one.
+   *
+   * @defaultValue for strings and text events; anything else is a TypeError then
+   */
+  withText?(value: T, text: string): T;
   /** The value that tells the subscriber to forget what it was given. @defaultValue the chat event `{ type: 'rewind', to: 0 }` */
   rewindValue?(emitted: number, error: unknown): T;
 }
@@ -32,7 +38,8 @@ export type Runtime<T> = Required<RuntimeOptions<T>>;
 export function resolveRuntime<T>(config: unknown, options: RuntimeOptions<T> = {}): Runtime<T> {
   const plain = typeof config === 'object' && config !== null ? (config as RuntimeOptions<T>) : {};
   const pick = <K extends keyof RuntimeOptions<T>>(key: K): RuntimeOptions<T>[K] => options[key] ?? plain[key];
-  for (const key of ['random', 'isContent', 'textOf', 'rewindValue'] as const) functionOption(key, pick(key));
+  for (const key of ['random', 'isContent', 'textOf', 'withText', 'rewindValue'] as const)
+    functionOption(key, pick(key));
   const scheduler = pick('scheduler') ?? asyncScheduler;
   if (typeof scheduler.now !== 'function' || typeof scheduler.schedule !== 'function') {
     throw new TypeError(`scheduler must be an RxJS scheduler, got ${describe(scheduler)}`);
@@ -43,6 +50,7 @@ export function resolveRuntime<T>(config: unknown, options: RuntimeOptions<T> = 
     random: pick('random') ?? Math.random,
     isContent: pick('isContent') ?? defaults.isContent,
     textOf: pick('textOf') ?? defaults.textOf,
+    withText: pick('withText') ?? (defaults.withText as (value: T, text: string) => T),
     rewindValue: pick('rewindValue') ?? (defaults.rewindValue as () => T),
   };
 }

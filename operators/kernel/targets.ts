@@ -52,6 +52,13 @@ export function toObservable<T>(input: ObservableInput<T>): Observable<T> {
   });
 }
 
+/** The stream of a target. @throws TypeError for a string, which RxJS would take for its characters; what a factory throws */
+export function targetStream<T>({ name, source }: FallbackTarget<T>, error: unknown, ctx: ErrorContext): Observable<T> {
+  const made = typeof source === 'function' ? source(error, ctx) : source;
+  if (typeof made === 'string') throw new TypeError(`source of '${name}' gave a string, it must give a stream`);
+  return toObservable(made);
+}
+
 /** A chain is taken as it is and stays shared; targets without a name become `'fallback 1'`, `'fallback 2'`, ... @throws TypeError */
 export function toChain<T>(
   targets: FallbackChain<T> | readonly (FallbackInput<T> | FallbackChain<T>)[],

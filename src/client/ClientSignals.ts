@@ -17,7 +17,7 @@ export interface ClientSignals {
   readonly isHealthy: boolean;
   /** 0..1, the best model's. */
   readonly healthScore: number;
-  /** The model that was asked last. */
+  /** The model that was asked last; once one answers, that. */
   readonly activeModel: string;
   /** By model id. */
   readonly models: Readonly<Record<string, SignalsSnapshot>>;

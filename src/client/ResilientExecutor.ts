@@ -5,7 +5,13 @@ import {
   type Observable,
   type SchedulerLike,
 } from 'rxjs';
-import { Pipeline, type ResilienceConfig, type StreamOptions } from '../../operators/kernel/pipeline';
+import {
+  Pipeline,
+  type ResilienceConfig,
+  type StreamContext,
+  type StreamOptions,
+} from '../../operators/kernel/pipeline';
+import type { Tree } from '../../operators/kernel/Tree';
 import { describe, numberOption } from '../policies/options';
 import type { PreflightChecker } from '../policies/PreflightChecker';
 import { SignalsHub } from '../signals/SignalsHub';
@@ -95,8 +101,13 @@ export class ResilientExecutor {
    *
    * @param options - what this stream costs, its priority, and where to go when it fails, instead of what is configured
    */
-  protect<T>(options?: StreamOptions<T>): MonoTypeOperatorFunction<T> {
-    return this.#pipeline.operator<T>(this.#hub, options);
+  protect<T>(options?: StreamOptions<T>, /** @internal */ context?: StreamContext<T>): MonoTypeOperatorFunction<T> {
+    return this.#pipeline.operator<T>(this.#hub, options, context);
+  }
+
+  /** @internal The limits of one stream, which its parts share. */
+  tree(): Tree {
+    return this.#pipeline.tree();
   }
 
   /** The state now. */

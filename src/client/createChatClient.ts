@@ -1,17 +1,22 @@
-import { defer, merge, map, type BehaviorSubject, type Observable, type SchedulerLike } from 'rxjs';
+import { defer, identity, map, merge, type BehaviorSubject, type Observable, type SchedulerLike } from 'rxjs';
+import type { HedgeConfig } from '../../operators/kernel/HedgePlan';
 import { resolveLimits } from '../../operators/kernel/limits';
 import type { ResilienceConfig, StreamOptions } from '../../operators/kernel/pipeline';
 import type { ChatEvent } from '../events/ChatEvent';
 import type { RetryConfig } from '../policies/backoff';
-import { describe, functionOption, numberOption } from '../policies/options';
+import { FallbackChain } from '../policies/FallbackChain';
+import { choiceOption, describe, functionOption, numberOption, objectOption } from '../policies/options';
 import type { OnPartial } from '../policies/partial';
+import type { RetryBudget } from '../policies/RetryBudget';
 import type { Cost } from '../policies/waiting';
 import type { WeirEvent } from '../signals/WeirEvent';
 import type { ChatRequest } from '../sources/ChatRequest';
-import { streamChat, type StreamChatOptions } from '../sources/streamChat';
+import { openChat, type ContinuationOptions, type StreamChatOptions } from '../sources/streamChat';
 import { ChatRun } from './ChatRun';
 import { clientSignals, type ClientSignals } from './ClientSignals';
+import { inputTokensOf, maxTokensOf } from './requestTokens';
 import { ResilientExecutor } from './ResilientExecutor';
+import { Resumption } from './Resumption';
 import { untilAborted } from './untilAborted';
 
 /** What a client knows of one provider. */
@@ -36,10 +41,32 @@ export interface ChatClientConfig {
   fetch?: typeof globalThis.fetch;
   /** The longest time until a response's headers, in ms; it counts into `timeout.firstMs`. @defaultValue no limit of its own */
   connectMs?: number;
-  /** What happens to an error after the first content, for retry and fallback alike. @defaultValue 'rewind' */
+  /**
+   * How an answer goes on that was cut after its first content, for retry and fallback alike; a `resume` event tells of it.
+   *
+   * - `'auto'`: the model goes on from its own words where provider and model can, else it is told to go on, and what it repeats is
+   *   left out; where that cannot be, the answer begins anew, and a `rewind` event comes only where it differs. After a delivered
+   *   tool call, as `'off'`.
+   * - `'rewind'`: a `rewind` event to 0, and the answer anew.
+   * - `'off'`: the error comes out.
+   *
+   * @defaultValue 'auto'; where `onPartial` is given, 'off'
+   */
+  resume?: 'auto' | 'rewind' | 'off';
+  /** Instead of `resume`, what happens to an error after the first content. @defaultValue none */
   onPartial?: OnPartial<ChatEvent>;
+  /** One more request while the first one says nothing. @defaultValue none */
+  hedge?: ClientHedge;
+  /** One for all models: retries and hedges take of it. @defaultValue none */
+  retryBudget?: RetryBudget;
   /** @defaultValue asyncScheduler */
   scheduler?: SchedulerLike;
+}
+
+/** When an answer that is slow to begin is asked for once more. */
+export interface ClientHedge extends Omit<HedgeConfig<ChatEvent>, 'targets' | 'preflight'> {
+  /** Whom to ask, in order, each with its own protection. @defaultValue the same model again */
+  models?: readonly string[];
 }
 
 /** A chat request without its model: the client knows the models. */
@@ -101,17 +128,28 @@ export function createChatClient(config: ChatClientConfig): ChatClient {
       );
     }
   }
-  const models: readonly string[] = [model, ...(fallbacks as readonly string[])];
+  if (config.hedge !== undefined) objectOption('hedge', config.hedge);
+  const { models: hedgeModels = [], ...hedging } = config.hedge ?? {};
+  for (const key of ['targets', 'preflight'] as const) {
+    if (key in hedging) throw new TypeError(`hedge.${key} is not for a chat client: name the models in hedge.models`);
+  }
+  if (!Array.isArray(hedgeModels)) throw new TypeError(`hedge.models must be a list, got ${describe(hedgeModels)}`);
+  const chain: readonly string[] = [model, ...(fallbacks as readonly string[])];
+  const models = [...new Set([...chain, ...(hedgeModels as readonly string[])])];
   models.forEach((id, index) => {
-    const name = index === 0 ? 'model' : 'fallbacks';
+    const name = index === 0 ? 'model' : index < chain.length ? 'fallbacks' : 'hedge.models';
     if (typeof id !== 'string' || !/^[^/]+\/./.test(id))
       throw new TypeError(`${name} must be 'provider/model', got ${describe(id)}`);
-    if (models.indexOf(id) < index) throw new TypeError(`fallbacks must be other models, got ${describe(id)} twice`);
   });
+  const twice = chain.find((id, index) => chain.indexOf(id) < index);
+  const doubled = (hedgeModels as string[]).find((id, at, all) => all.indexOf(id) < at || id === model);
+  if (doubled !== undefined) throw new TypeError(`hedge.models must be other models, got ${describe(doubled)} twice`);
+  if (twice !== undefined) throw new TypeError(`fallbacks must be other models, got ${describe(twice)} twice`);
   const primary = resilienceOf(config, model);
   // A number has no onPartial either.
-  const onPartial =
-    config.onPartial ?? primary.onPartial ?? (primary.retry as RetryConfig<ChatEvent>)?.onPartial ?? 'rewind';
+  const onPartial = config.onPartial ?? primary.onPartial ?? (primary.retry as RetryConfig<ChatEvent>)?.onPartial;
+  const resume = choiceOption('resume', config.resume ?? (onPartial ? 'off' : 'auto'), ['auto', 'rewind', 'off']);
+  if (onPartial && resume !== 'off') throw new TypeError(`onPartial takes the place of resume ('${resume}'): give one`);
   const priced = new Set<string>();
   const executors = new Map(
     models.map((id) => {
@@ -119,36 +157,67 @@ export function createChatClient(config: ChatClientConfig): ChatClient {
       if (resilience.cost !== undefined) priced.add(id);
       // The primary's total deadline is over everything, its fallbacks too: they have none of their own.
       const { firstMs, idleMs, totalMs } = resolveLimits(resilience.timeout ?? {});
-      const timeout = { firstMs, idleMs, totalMs: id === model ? totalMs : Infinity };
+      const own = {
+        timeout: { firstMs, idleMs, totalMs: id === model ? totalMs : Infinity },
+        onPartial: onPartial ?? 'fail',
+        ...(config.hedge && id === model && { hedge: hedging }),
+        ...(config.retryBudget && { retry: { ...toRetry(resilience.retry), budget: config.retryBudget } }),
+      };
       const options = { provider: providerOf(id), model: id, ...(scheduler && { scheduler }) };
-      return [id, new ResilientExecutor({ ...resilience, timeout, onPartial } as ResilienceConfig, options)];
+      return [id, new ResilientExecutor({ ...resilience, ...own } as ResilienceConfig, options)];
     }),
   );
   let activeModel = model;
   const signals$ = clientSignals(executors, () => activeModel, scheduler);
+  const refusing = new Set<string>();
 
-  const attempt = (id: string, request: ClientRequest): Observable<ChatEvent> =>
-    defer(() => {
-      activeModel = id;
-      const settings = providers[providerOf(id)];
-      return streamChat({ ...request, model: id }, { ...settings, fetch, connectMs });
-    });
-
-  const stream = (request: ClientRequest, options: ClientStreamOptions = {}): Observable<ChatEvent> => {
-    const { priority, cost, signal } = options;
-    const estimate = estimateCost(request);
-    const place = (id: string): StreamOptions<ChatEvent> => {
-      const taken = cost ?? (priced.has(id) ? undefined : estimate);
-      return { ...(priority !== undefined && { priority }), ...(taken && { cost: taken }) };
-    };
-    const [source, ...targets] = models.map((id) => ({ name: id, source: attempt(id, request) }));
-    const fallback = targets.map(({ name, source }) => ({
-      name,
-      source: source.pipe(executors.get(name)!.protect<ChatEvent>(place(name))),
-    }));
-    const protect = executors.get(model)!.protect<ChatEvent>({ ...place(model), fallback });
-    return source!.source.pipe(protect, untilAborted(signal));
+  const ask = (request: ChatRequest, continuation?: ContinuationOptions): Observable<ChatEvent> => {
+    const { model: id } = request;
+    activeModel = id;
+    return openChat(request, { ...providers[providerOf(id)], fetch, connectMs }, continuation);
   };
+
+  const stream = (request: ClientRequest, options: ClientStreamOptions = {}): Observable<ChatEvent> =>
+    defer(() => {
+      const { priority, cost, signal } = options;
+      const inputTokens = inputTokensOf(request);
+      const tree = executors.get(model)!.tree();
+      const answering = (id: string): void => {
+        if (executors.has(id)) activeModel = id;
+      };
+      const answer = resume === 'off' ? undefined : new Resumption(resume, request, { tree, refusing, answering });
+      const costOf = (id: string): Cost | undefined =>
+        cost ?? (priced.has(id) ? undefined : { tokens: inputTokens + maxTokensOf(request) });
+      const protectedBy = (
+        id: string,
+        more: StreamOptions<ChatEvent> = {},
+        hedgeTargets?: FallbackChain<ChatEvent>,
+      ) => {
+        const taken = costOf(id);
+        const place = { ...more, ...(priority !== undefined && { priority }), ...(taken && { cost: taken }) };
+        const context = {
+          tree,
+          inputTokens: answer?.inputTokens ?? (() => inputTokens),
+          hedgeTargets,
+          ...(answer && { partials: answer.partials }),
+        };
+        const source = answer ? answer.attempt(id, ask) : defer(() => ask({ ...request, model: id }));
+        return source.pipe(executors.get(id)!.protect<ChatEvent>(place, context));
+      };
+      const targets = (ids: readonly string[]) =>
+        ids.map((name) => ({
+          name,
+          source: protectedBy(name),
+          hasRoom: (now: number) => {
+            const { circuitBreaker } = executors.get(name)!.preflight;
+            const isTrusted = (circuitBreaker?.snapshot(now).state ?? 'closed') === 'closed';
+            return isTrusted && executors.get(name)!.preflight.check(costOf(name), now).passed;
+          },
+        }));
+      const hedgeTargets = hedgeModels.length > 0 ? new FallbackChain(targets(hedgeModels as string[])) : undefined;
+      const whole = protectedBy(model, { fallback: targets(chain.slice(1)) }, hedgeTargets);
+      return whole.pipe(answer ? answer.assemble() : identity, untilAborted(signal));
+    });
 
   return {
     stream,
@@ -167,8 +236,9 @@ function resilienceOf({ resilience = DEFAULTS }: ChatClientConfig, model: string
   if (typeof config !== 'object' || (config as unknown) === null) {
     throw new TypeError(`resilience must be options or a function that makes them, got ${describe(config)}`);
   }
-  const { circuitBreaker, rateLimiter, backpressure, retry, fallback } = config;
-  const parts: unknown[] = [circuitBreaker, rateLimiter, backpressure, (retry as RetryConfig | undefined)?.budget];
+  const { circuitBreaker, rateLimiter, backpressure, retry, fallback, hedge } = config;
+  const budgets = [(retry as RetryConfig | undefined)?.budget, hedge?.budget];
+  const parts: unknown[] = [circuitBreaker, rateLimiter, backpressure, ...budgets];
   // Every policy can be watched, by whichever copy of the package it was made.
   const shared = parts.some((part) => 'watch' in (Object(part) as object));
   if ('protect' in config || (config === resilience && shared)) {
@@ -176,24 +246,13 @@ function resilienceOf({ resilience = DEFAULTS }: ChatClientConfig, model: string
       'resilience must not hold instances, all models would share them: give options, or a function of the model',
     );
   }
+  if (hedge?.targets)
+    throw new TypeError('resilience.hedge.targets is not for a chat client: name the models in `hedge`');
   if (fallback) throw new TypeError('resilience.fallback is not for a chat client: name the models in `fallbacks`');
   return config;
 }
 
 const providerOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
-/** What a request takes from a rate limiter: a token for 4 characters of text, and the whole answer that it allows. */
-function estimateCost(request: ClientRequest): Cost {
-  // Whatever is wrong with the request, its stream will say so.
-  const { messages, maxTokens = 0 } = (request as ClientRequest | null) ?? { messages: [] };
-  const characters = lengthOf(Array.isArray(messages) ? messages : []);
-  return { tokens: Math.ceil(characters / 4) + (maxTokens > 0 && maxTokens < Infinity ? maxTokens : 0) };
-}
-
-/** The characters of a text, a part, a message, or of all in a list. */
-function lengthOf(content: unknown): number {
-  if (typeof content === 'string') return content.length;
-  if (Array.isArray(content)) return content.reduce((sum: number, part: unknown) => sum + lengthOf(part), 0);
-  const { content: inner, text } = Object(content) as { content?: unknown; text?: unknown };
-  return inner === undefined ? (typeof text === 'string' ? text.length : 0) : lengthOf(inner);
-}
+const toRetry = (retry: ResilienceConfig<ChatEvent>['retry']): RetryConfig<ChatEvent> =>
+  typeof retry === 'object' ? retry : retry === undefined ? { maxRetries: 0 } : { initialDelayMs: retry };

@@ -1,4 +1,4 @@
-import { WeirError, type WeirErrorDetails } from './WeirError';
+import { isWeirError, WeirError, type WeirErrorDetails } from './WeirError';
 
 type Details = Omit<WeirErrorDetails, 'code'>;
 
@@ -33,6 +33,9 @@ export class DivergedStreamError extends WeirError {
     super(message, { ...details, code: 'E9999', retryable: false });
   }
 }
+
+/** Whether it is a {@link DivergedStreamError}, also of another copy of the package. */
+export const isDiverged = (error: unknown): boolean => isWeirError(error) && error.name === DivergedStreamError.name;
 
 /** `connect`: until the headers; `first`: until the first content; `idle`: between contents; `total`: the whole stream. */
 export type TimeoutPhase = 'connect' | 'first' | 'idle' | 'total';

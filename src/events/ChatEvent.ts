@@ -21,4 +21,10 @@ export type ChatEvent =
   | { type: 'usage'; inputTokens: number; outputTokens: number }
   /** Forget the text after offset `to`: what follows replaces it. */
   | { type: 'rewind'; to: number }
+  /**
+   * The answer was cut and goes on: behind offset `at` of the text comes what attempt `attempt` (from 2) says. `prefix`: the
+   * model goes on from its own words; `instruct`: it was told to, and what it repeats is trimmed; `rewind`: it begins anew,
+   * and only where its text differs from what is there a `rewind` event follows.
+   */
+  | { type: 'resume'; strategy: 'prefix' | 'instruct' | 'rewind'; at: number; attempt: number }
   | { type: 'finish'; reason: FinishReason; raw?: string };

@@ -14,6 +14,8 @@ export interface FallbackTarget<T> {
   readonly enabled?: boolean;
   /** Whether it is taken after this error. What it throws becomes the stream's error. @defaultValue after any error */
   readonly when?: (error: unknown, ctx: ErrorContext) => boolean;
+  /** Whether a hedge may go there now: what protects it lets it through at once, and its provider is not under suspicion. @defaultValue always */
+  readonly hasRoom?: (now: number) => boolean;
 }
 
 /**

@@ -57,9 +57,9 @@ export interface RetryConfig<T = unknown> extends BackoffConfig {
 type Optional = 'retryOn' | 'budget' | 'onRetry';
 
 /** A {@link RetryConfig} with its defaults, checked. */
-export type ResolvedRetry = Readonly<
+export type ResolvedRetry<T = unknown> = Readonly<
   Required<Omit<RetryConfig, Optional | 'onPartial'>> & { [K in Optional]: RetryConfig[K] | undefined } & {
-    onPartial: 'fail' | 'rewind';
+    onPartial: OnPartial<T>;
   }
 >;
 
@@ -70,7 +70,7 @@ const LIMIT = { infinity: true };
  *
  * @throws TypeError | RangeError for a bad option, naming it
  */
-export function resolveRetry<T>(config: RetryConfig<T> | number = {}): ResolvedRetry {
+export function resolveRetry<T>(config: RetryConfig<T> | number = {}): ResolvedRetry<T> {
   const given: RetryConfig<T> = typeof config === 'number' ? { initialDelayMs: config } : config;
   objectOption('retryBackoff', given);
   const { retryOn, budget, onRetry, respectRetryAfter = true, jitter = 'full' } = given;

@@ -1,5 +1,5 @@
 import type { ObservableInput } from 'rxjs';
-import { choiceOption } from './options';
+import { describe } from './options';
 
 /** What the subscriber had been given when the stream failed. */
 export interface PartialOutput<T> {
@@ -10,19 +10,25 @@ export interface PartialOutput<T> {
   readonly attempt: number;
   /** The raw error. */
   readonly error: unknown;
+  /** The name of the fallback target whose place the continuation takes; absent where the source itself is tried again. */
+  readonly target?: string;
 }
 
 /**
- * What happens when a stream fails after its first content: `'fail'` gives the error, `'rewind'` a rewind value and then
- * the new attempt from its start. `'skip'` and a function are reserved: this version refuses them.
+ * What happens when a stream fails after its first content.
+ *
+ * - `'fail'`: the error comes out as it is. Nothing is tried.
+ * - `'rewind'`: a rewind value, and then the new attempt from its start.
+ * - `'skip'`: the new attempt from its start, without what it repeats. Where its text differs from what was delivered, or
+ *   ends before it, `DivergedStreamError`. After a delivered tool call, and where what was delivered has no text, as `'fail'`.
+ * - A function: the stream that it returns goes on right behind what was delivered, in the place of the source or of the
+ *   fallback target. Nothing is trimmed: see `trimOverlap`. It is asked when that attempt starts. What it throws, and a
+ *   TypeError for what is no stream, becomes the stream's error.
  */
 export type OnPartial<T> = 'fail' | 'rewind' | 'skip' | ((partial: PartialOutput<T>) => ObservableInput<T>);
 
-/** @throws TypeError for a mode that is unknown or not in this version, naming the option and the value */
-export function resolveOnPartial<T>(name: string, value: OnPartial<T> = 'fail'): 'fail' | 'rewind' {
-  if (value === 'skip' || typeof value === 'function') {
-    const mode = value === 'skip' ? `'skip'` : 'a function';
-    throw new TypeError(`${name}: ${mode} is not in this version, use 'fail' or 'rewind'`);
-  }
-  return choiceOption(name, value, ['fail', 'rewind']);
+/** @throws TypeError for anything else, naming the option and the value */
+export function resolveOnPartial<T>(name: string, value: OnPartial<T> = 'fail'): OnPartial<T> {
+  if (typeof value === 'function' || ['fail', 'rewind', 'skip'].includes(value)) return value;
+  throw new TypeError(`${name} must be 'fail', 'rewind', 'skip' or a function, got ${describe(value)}`);
 }

@@ -3,9 +3,9 @@ import type { Backpressure } from '../policies/Backpressure';
 import type { CircuitBreaker, CircuitSnapshot } from '../policies/CircuitBreaker';
 import type { RateLimiter } from '../policies/RateLimiter';
 import { LiveSubject } from './LiveSubject';
-import type { SignalsSnapshot, StreamsSnapshot } from './SignalsSnapshot';
+import type { SignalsSnapshot, StreamsSnapshot, UsageSnapshot } from './SignalsSnapshot';
 import { deepFreeze, digest, levelOf, mean, percentiles } from './snapshots';
-import type { StreamEventBody, WeirEvent } from './WeirEvent';
+import type { StreamEventBody, Usage, WeirEvent } from './WeirEvent';
 
 /** How a stream ended. */
 export type StreamEnd = 'completed' | 'failed' | 'cancelled' | 'rejected';
@@ -23,6 +23,8 @@ export interface SignalSources {
 
 /** How many times to first content the percentiles are made of. */
 const SAMPLES = 100;
+
+const NO_USAGE: UsageSnapshot = { inputTokens: 0, outputTokens: 0, estimatedTokens: 0 };
 
 /**
  * The single writer behind `signals$` and `events$`: the operators count and report here, the policies are watched while
@@ -43,6 +45,7 @@ export class SignalsHub {
   #watchers = 0;
   #unwatch: (() => void)[] = [];
   #streams = { started: 0, active: 0, completed: 0, failed: 0, cancelled: 0, rejected: 0, retries: 0, fallbacks: 0 };
+  #usage: UsageSnapshot | undefined;
   #inflight = 0;
   #corrections = 0;
   readonly #firstContent: number[] = [];
@@ -120,12 +123,21 @@ export class SignalsHub {
    * An attempt's source was closed.
    *
    * @param since - when its first content came; `undefined`: it gave none
-   * @param outputTokens - what the provider said it was, where it did
+   * @param tokens - what the provider said they are, where it did
+   * @param usage - what it cost, as far as that is known
    */
-  closed(contents: number, since: number | undefined, outputTokens: number | undefined): void {
+  closed(contents: number, since: number | undefined, tokens: number | undefined, usage: Usage | undefined): void {
     this.#inflight--;
     this.#delivered += contents;
-    if (outputTokens !== undefined) this.#corrections += outputTokens - contents;
+    if (tokens !== undefined) this.#corrections += tokens - contents;
+    if (usage) {
+      const { inputTokens, outputTokens, estimatedTokens } = this.#usage ?? NO_USAGE;
+      this.#usage = {
+        inputTokens: inputTokens + usage.inputTokens,
+        outputTokens: outputTokens + usage.outputTokens,
+        estimatedTokens: estimatedTokens + (usage.estimated ? usage.inputTokens + usage.outputTokens : 0),
+      };
+    }
     if (since !== undefined) {
       this.#delivering--;
       this.#deliveringSince -= since;
@@ -154,6 +166,7 @@ export class SignalsHub {
       fallbacks: 0,
     };
     this.#corrections = -this.tally.tokens;
+    this.#usage = undefined;
     this.#firstContent.length = 0;
     this.#live.changed();
   }
@@ -228,6 +241,7 @@ export class SignalsHub {
       inflight,
       rate,
       streams: this.#streamsAt(now),
+      ...(this.#usage && { usage: this.#usage }),
       isHealthy: circuitState !== 'open' && circuitState !== 'isolated' && !throttled && inflight?.available !== 0,
       healthScore: mean([
         circuit && (circuitState === 'closed' ? 1 : circuitState === 'half_open' ? 0.5 : 0),

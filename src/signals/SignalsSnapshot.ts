@@ -23,6 +23,14 @@ export interface StreamsSnapshot {
   readonly firstContentMs: { readonly last: number; readonly p50: number; readonly p95: number } | null;
 }
 
+/** What all attempts that have ended cost, in LLM tokens, those that were dropped or left included. */
+export interface UsageSnapshot {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** How many of both belong to attempts of which the provider did not say all. */
+  readonly estimatedTokens: number;
+}
+
 /** The state of everything that protects a stream, at one moment. Frozen, JSON-serialisable, all times absolute (ms). */
 export interface SignalsSnapshot {
   readonly timestamp: number;
@@ -38,6 +46,8 @@ export interface SignalsSnapshot {
   readonly inflight: InflightSnapshot | null;
   readonly rate: RateSnapshot | null;
   readonly streams: StreamsSnapshot;
+  /** Absent until something is known to have been billed. */
+  readonly usage?: UsageSnapshot;
   /** The breaker is neither open nor isolated, the bucket not throttled, a slot free. */
   readonly isHealthy: boolean;
   /**

@@ -4,7 +4,7 @@ import { cannotSay, contentOf, urlOf, type Dialect } from './dialect';
 const NAME = 'Anthropic';
 
 /** Anthropic demands a limit; every model of theirs takes this one. */
-const DEFAULT_MAX_TOKENS = 4096;
+const MAX_TOKENS = 4096;
 
 type Blocks = object[];
 
@@ -74,10 +74,11 @@ function toTurn(message: ChatMessage): Turn {
 /** Anthropic's Messages. */
 export const anthropic: Dialect = {
   path: '/v1/messages',
+  maxTokens: MAX_TOKENS,
 
   headers: (key) => ({ 'x-api-key': key, 'anthropic-version': '2023-06-01' }),
 
-  body({ messages, maxTokens = DEFAULT_MAX_TOKENS, tools }) {
+  body({ messages, maxTokens = MAX_TOKENS, tools }) {
     const start = messages.findIndex(({ role }) => role !== 'system');
     const leading = start < 0 ? messages : messages.slice(0, start);
     const system = leading.flatMap((message) => blocks(contentOf(NAME, message) as Turn['content']));

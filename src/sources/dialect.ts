@@ -11,6 +11,22 @@ export const originOf = <T extends object>(parts: T): T & { readonly now: number
   },
 });
 
+/** How a provider goes on from a trailing assistant message, as if it had said that itself. */
+export interface PrefixSupport {
+  /** The models that do. @defaultValue all */
+  readonly models?: RegExp | undefined;
+  /** What marks that message, e.g. `{ prefix: true }`. @defaultValue nothing: that it is the last one says enough */
+  readonly message?: Readonly<Record<string, unknown>> | undefined;
+  /** What the body needs beside it, e.g. vLLM's `{ continue_final_message: true, add_generation_prompt: false }`. */
+  readonly body?: Readonly<Record<string, unknown>> | undefined;
+  /** Where such requests go, where the user gave no base URL of his own. @defaultValue where all others go */
+  readonly baseUrl?: string | undefined;
+  /** Whether the message must not end in white space: it is refused, or lost and said again. @defaultValue false */
+  readonly trimEnd?: boolean | undefined;
+  /** Whether the answer may begin with the whole message once more, which is then left out. @defaultValue false */
+  readonly echoes?: boolean | undefined;
+}
+
 /** How to reach a provider and what it understands. */
 export interface ProviderConfig {
   /** The wire format. @defaultValue 'openai' */
@@ -25,6 +41,8 @@ export interface ProviderConfig {
   readonly maxTokensField?: 'max_tokens' | 'max_completion_tokens' | undefined;
   /** Whether `[DONE]` without a finish reason is a good end (of a host that never sends one). @defaultValue false */
   readonly doneIsTerminal?: boolean | undefined;
+  /** Whether an answer that was cut can be gone on with from its own words, and how. @defaultValue it cannot */
+  readonly prefix?: PrefixSupport | undefined;
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
@@ -33,6 +51,8 @@ export interface ProviderConfig {
 export interface Dialect {
   /** What follows the base URL. */
   readonly path: string;
+  /** The limit of an answer, in tokens, where a request that has none must have one. */
+  readonly maxTokens?: number;
   headers(key: string | undefined): Record<string, string | undefined>;
   /** The fields of the JSON body that are its own. @throws WeirError E1001 naming what this dialect cannot say */
   body(request: ChatRequest, provider: ProviderConfig): Record<string, unknown>;

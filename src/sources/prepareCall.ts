@@ -56,14 +56,20 @@ function endpoint(baseUrl: unknown, path: string): URL {
   throw new WeirError(`baseUrl must be a URL ${wants}, got '${shown}'`, { code: 'E1001' });
 }
 
-/** Makes the HTTP request; tells `origin` what it learns. @throws WeirError E1001, E1002 */
-export function prepareCall(request: ChatRequest, options: CallOptions, origin: CallOrigin): ChatCall {
+/**
+ * Makes the HTTP request; tells `origin` what it learns.
+ *
+ * @param prefix - whether the last message is the beginning of the answer; the provider is told as its PrefixSupport says
+ * @throws WeirError E1001, E1002
+ */
+export function prepareCall(request: ChatRequest, options: CallOptions, origin: CallOrigin, prefix = false): ChatCall {
   const { secrets } = origin;
   try {
     const { name: provider, model, config } = resolveModel(get(request, 'model') as string);
     Object.assign(origin, { provider, model });
     const dialect = DIALECTS[config.dialect ?? 'openai'];
     const { apiKeyEnv } = config;
+    const support = prefix ? config.prefix : undefined;
     // Keys are copied with their line end.
     const key = (options.apiKey ?? (apiKeyEnv && processEnv()[apiKeyEnv]))?.trim() || undefined;
     const headers = new Headers({ 'content-type': 'application/json', accept: 'text/event-stream' });
@@ -74,17 +80,20 @@ export function prepareCall(request: ChatRequest, options: CallOptions, origin: 
       if (SECRET_NAME.test(name)) secrets.push(value, value.replace(/^\w+ +/, ''));
       headers.set(name, value);
     }
-    const url = endpoint(options.baseUrl ?? config.baseUrl, dialect.path);
+    const url = endpoint(options.baseUrl ?? support?.baseUrl ?? config.baseUrl, dialect.path);
     for (const [name, value] of url.searchParams) if (SECRET_NAME.test(name)) secrets.push(value);
     if (!key && apiKeyEnv && !headers.has('authorization') && !headers.has('x-api-key')) {
       throw new WeirError(`no API key for ${provider}: set ${apiKeyEnv}, or pass options.apiKey`, { code: 'E1002' });
     }
     checkRequest(request);
+    const said = dialect.body(request, config);
+    if (support) Object.assign((said['messages'] as object[]).at(-1) ?? {}, support.message);
     const body = {
       model,
       stream: true,
       temperature: request.temperature,
-      ...dialect.body(request, config),
+      ...said,
+      ...support?.body,
       ...request.extraBody,
     };
     return {

@@ -1,20 +1,20 @@
 import { NEVER, timer, type Observable } from 'rxjs';
-import type { EventSourceMessage } from 'eventsource-parser';
 import { classifyError } from '../errors/classifyError';
 import { parseRateLimit } from '../errors/headers';
-import { errorOfFrame } from '../errors/providerError';
 import { redact, safeCause } from '../errors/redact';
-import { MalformedStreamError, StreamTimeoutError } from '../errors/streamErrors';
-import { isWeirError, WeirError } from '../errors/WeirError';
+import { StreamTimeoutError } from '../errors/streamErrors';
+import { WeirError } from '../errors/WeirError';
 import type { ChatEvent } from '../events/ChatEvent';
 import { createCompletionCheck } from '../events/completion';
 import { createAnswer } from './Answer';
+import { createAnswerReader } from './AnswerReader';
 import type { ChatRequest } from './ChatRequest';
-import { errorResponse } from './errorResponse';
 import { originOf } from './dialect';
+import { dropEcho } from './dropEcho';
+import { errorResponse } from './errorResponse';
 import { limitOption, requesting, UNSUBSCRIBED } from './plumbing';
 import { prepareCall, type CallOptions, type ChatCall } from './prepareCall';
-import { errorIn, MAX_EVENT_BYTES, readEvents } from './readEvents';
+import { MAX_EVENT_BYTES, readEvents } from './readEvents';
 
 export interface StreamChatOptions extends CallOptions {
   /** @defaultValue the global `fetch` */
@@ -54,6 +54,23 @@ const NEVER_MS = 2 ** 31;
  *   .subscribe((delta) => process.stdout.write(delta));
  */
 export function streamChat(request: ChatRequest, options: StreamChatOptions = {}): Observable<ChatEvent> {
+  return openChat(request, options);
+}
+
+/** What only the client asks for, when an answer that was cut goes on. */
+export interface ContinuationOptions {
+  /** Whether the last message is the beginning of the answer, and the model goes on from it. @defaultValue false */
+  prefix?: boolean | undefined;
+  /** Whether an answer without any content is whole with its terminator: nothing was missing. @defaultValue false */
+  mayBeEmpty?: boolean | undefined;
+}
+
+/** {@link streamChat}, also for the rest of an answer. */
+export function openChat(
+  request: ChatRequest,
+  options: StreamChatOptions,
+  { prefix, mayBeEmpty }: ContinuationOptions = {},
+): Observable<ChatEvent> {
   const connectMs = limitOption('connectMs', options.connectMs, Infinity);
   return requesting<ChatEvent>(async (subscriber, onLeave) => {
     const { signal } = options;
@@ -66,7 +83,7 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
     };
     const prepare = (): ChatCall => {
       try {
-        return prepareCall(request, options, origin);
+        return prepareCall(request, options, origin, prefix);
       } catch (error) {
         throw signal?.aborted ? cancelled() : error; // a request that nobody wants need not be right
       }
@@ -82,37 +99,19 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
     );
     subscriber.add(connecting);
 
-    const check = createCompletionCheck();
+    const check = createCompletionCheck({ allowEmpty: mayBeEmpty });
     const emit = (event: ChatEvent): void => {
       check.see(event);
       subscriber.next(event);
     };
-    const decoder = dialect.decoder(createAnswer(emit, origin), config);
-    let over = false;
-    let done = false;
-    const onEvent = ({ data, event }: EventSourceMessage, cut: boolean): boolean => {
-      if (subscriber.closed) return false;
-      if (data.startsWith('[DONE]')) return (over = done = true);
-      let payload: unknown;
-      try {
-        payload = JSON.parse(data);
-      } catch {
-        // An event that the end of the body cut in two is missing, and the completion check says so.
-        if (cut || !data.trim()) return false;
-        if (event === 'error') throw errorOfFrame(data, origin);
-      }
-      const error = errorIn(payload, event);
-      if (error) throw errorOfFrame(error, origin);
-      if (over) return true; // behind the end only an error is of interest
-      const malformed = (what: string): MalformedStreamError =>
-        new MalformedStreamError(`an event is ${what}: ${redact(data, secrets).slice(0, 100)}`, origin);
-      if (Object(payload) !== payload) throw malformed('no JSON object');
-      try {
-        return (over = decoder.read(payload as object));
-      } catch (error) {
-        throw isWeirError(error) ? error : malformed(`not of the ${config.dialect ?? 'openai'} format`);
-      }
-    };
+    const { content = '' } = (prefix && config.prefix?.echoes && request.messages.at(-1)) || {};
+    const answer = createAnswer(content ? dropEcho(content, emit) : emit, origin);
+    const { onEvent, onEnd } = createAnswerReader(
+      dialect.decoder(answer, config),
+      config,
+      origin,
+      () => subscriber.closed,
+    );
 
     try {
       const controller = new AbortController();
@@ -133,7 +132,7 @@ export function streamChat(request: ChatRequest, options: StreamChatOptions = {}
         ...(requestId && { requestId }),
         ...(Object.keys(rateLimit).length && { rateLimit }),
       });
-      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, () => decoder.end(done));
+      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, onEnd);
       const verdict = check.verdict(origin);
       // A connection that breaks after the terminator has taken nothing from the answer.
       if (verdict) throw broken ? broken.error : verdict;

@@ -1,4 +1,4 @@
-import { filter, map, pipe, type OperatorFunction } from 'rxjs';
+import { defer, filter, map, type OperatorFunction } from 'rxjs';
 import { WeirError } from '../errors/WeirError';
 import type { ChatEvent } from '../events/ChatEvent';
 import { rewindOf, textOf } from '../events/defaults';
@@ -11,16 +11,25 @@ import { rewindOf, textOf } from '../events/defaults';
  * text():  ───────a────────────────────b──────────────────────|
  * ```
  *
- * Strings cannot be taken back, so a rewind is an error (E9999); with `onPartial: 'rewind'`, use {@link accumulate}.
+ * Strings cannot be taken back, so a rewind of what was given is an error (E9999); with `onPartial: 'rewind'`, use
+ * {@link accumulate}.
  */
 export function text(): OperatorFunction<ChatEvent, string> {
-  return pipe(
-    filter((event: ChatEvent) => {
-      if (rewindOf(event) === undefined) return textOf(event) !== '';
-      throw new WeirError(
-        "text() cannot take back what it has given: use accumulate(), or another onPartial than 'rewind'",
+  return (source) =>
+    defer(() => {
+      let given = 0;
+      return source.pipe(
+        map((event) => {
+          if ((rewindOf(event) ?? given) < given) {
+            throw new WeirError(
+              "text() cannot take back what it has given: use accumulate(), or another onPartial than 'rewind'",
+            );
+          }
+          const delta = textOf(event);
+          given += delta.length;
+          return delta;
+        }),
+        filter((delta) => delta !== ''),
       );
-    }),
-    map(textOf),
-  );
+    });
 }

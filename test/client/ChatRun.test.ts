@@ -37,7 +37,7 @@ describe('client.run', () => {
   it('text$ has rewinds applied', async () => {
     const provider = await provide();
     provider.script('openai', [{ cut: { afterChars: 30 } }, { cut: { afterChars: 50, how: 'fin' } }]);
-    const run = clientOf(provider).run(request);
+    const run = clientOf(provider, { resume: 'rewind' }).run(request);
     const texts = await all(run.text$);
     expect(texts.at(-1)).toBe(TEXT);
     expect(texts.every((text) => TEXT.startsWith(text))).toBe(true);

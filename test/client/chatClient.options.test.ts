@@ -39,8 +39,42 @@ describe('createChatClient', () => {
     [{ model: 'openai/x', resilience: { timeout: 5000 } }, /timeout.*5000/],
     [{ model: 'openai/x', resilience: { timeout: { totalMs: NaN } } }, /totalMs.*NaN/],
     [{ model: 'openai/x', resilience: { timeout: { totalMs: 0 } } }, /totalMs.*0/],
+    [{ model: 'openai/x', resume: 'always' }, /resume.*always/],
+    [{ model: 'openai/x', resume: true }, /resume.*true/],
+    [{ model: 'openai/x', resume: 'auto', onPartial: 'fail' }, /onPartial.*resume.*auto/],
+    [{ model: 'openai/x', resume: 'rewind', onPartial: 'rewind' }, /onPartial.*resume.*rewind/],
+    [{ model: 'openai/x', resume: 'auto', onPartial: () => [] }, /onPartial.*resume.*auto/],
+    [{ model: 'openai/x', resume: 'auto', resilience: { onPartial: 'skip' } }, /onPartial.*resume.*auto/],
+    [{ model: 'openai/x', resume: 'auto', resilience: { retry: { onPartial: 'fail' } } }, /onPartial.*resume.*auto/],
+    [{ model: 'openai/x', hedge: {} }, /hedge.*afterMs/],
+    [{ model: 'openai/x', hedge: 'p95' }, /hedge/],
+    [{ model: 'openai/x', hedge: { afterMs: -1 } }, /afterMs.*-1/],
+    [{ model: 'openai/x', hedge: { after: 'p99' } }, /after.*p99/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, max: 1 } }, /max.*1/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, budget: 3 } }, /budget/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, models: 'openai/y' } }, /hedge\.models.*openai\/y/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, models: ['gpt-4o'] } }, /hedge\.models.*gpt-4o/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, models: [undefined] } }, /hedge\.models.*undefined/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, models: ['openai/x'] } }, /hedge\.models.*openai\/x/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, models: ['openai/y', 'openai/y'] } }, /hedge\.models.*openai\/y/],
+    [{ model: 'openai/x', hedge: { afterMs: 5, targets: [] } }, /hedge\.targets/],
+    [{ model: 'openai/x', resilience: { hedge: { afterMs: 5, targets: [] } } }, /hedge\.targets/],
+    [{ model: 'openai/x', resilience: { maxAttempts: 0 } }, /maxAttempts.*0/],
+    [{ model: 'openai/x', resilience: { maxAttempts: 2.5 } }, /maxAttempts.*2\.5/],
+    [{ model: 'openai/x', retryBudget: {} }, /budget/],
   ])('refuses %j, naming option and value', (config, message) => {
     expect(make(config)).toThrow(message);
+  });
+
+  it.each([
+    { resume: 'off', onPartial: 'rewind' },
+    { onPartial: 'skip' },
+    { resume: 'rewind' },
+    { resume: undefined, onPartial: undefined },
+    { resume: 'off', resilience: { retry: { onPartial: 'fail' } } },
+    { hedge: { after: 'p95', models: ['anthropic/y', 'openai/z'] }, retryBudget: new RetryBudget() },
+  ])('takes %j', (config) => {
+    expect(make({ model: 'openai/x', ...config })).not.toThrow();
   });
 
   it('refuses instances that all models would share', () => {
@@ -50,6 +84,7 @@ describe('createChatClient', () => {
       { rateLimiter: new RateLimiter() },
       { backpressure: new Backpressure() },
       { retry: { budget: new RetryBudget() } },
+      { hedge: { afterMs: 5, budget: new RetryBudget() } },
     ];
     for (const resilience of instances)
       expect(make({ model: 'openai/x', fallbacks: ['openai/y'], resilience })).toThrow(/instances/);

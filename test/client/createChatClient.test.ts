@@ -74,9 +74,9 @@ describe('a chat client', () => {
     ['ended in good order', { cut: { afterChars: 40, how: 'fin' } }],
     ['ended by an error', { errorFrame: { afterChars: 40 } }],
   ] as const)('says that it begins anew where the answer was %s', async (_, reply) => {
-    const provider = await provide();
+    const provider = await provide({ keepAlive: true });
     provider.script('openai', [reply, reply]);
-    const events = await all(clientOf(provider).stream(request));
+    const events = await all(clientOf(provider, { resume: 'rewind' }).stream(request));
     expect(events.filter(({ type }) => type === 'rewind')).toEqual([
       { type: 'rewind', to: 0 },
       { type: 'rewind', to: 0 },
@@ -86,9 +86,9 @@ describe('a chat client', () => {
     expect(provider.requests).toHaveLength(3);
   });
 
-  it('has the whole text once behind accumulate(), wherever it was cut', async () => {
+  it.each(['auto', 'rewind'] as const)('has the whole text once behind accumulate(): %s', async (resume) => {
     const provider = await provide();
-    const client = clientOf(provider, { resilience: { retry: { initialDelayMs: 0, maxRetries: 1 } } });
+    const client = clientOf(provider, { resume, resilience: { retry: { initialDelayMs: 0, maxRetries: 1 } } });
     for (let afterChars = 0; afterChars <= TEXT.length; afterChars += 5) {
       provider.script('openai', [{ cut: { afterChars, how: 'fin' } }]);
       expect(await textOf(client.stream(request)), `cut after ${afterChars}`).toBe(TEXT);
@@ -139,6 +139,7 @@ describe('a chat client', () => {
     provider.script('openai', { cut: { afterChars: 20 } });
     const client = clientOf(provider, {
       fallbacks: [ANTHROPIC],
+      resume: 'rewind',
       resilience: { retry: { maxRetries: 1, initialDelayMs: 1 } },
     });
     const events = await all(client.stream(request));
@@ -309,7 +310,9 @@ describe('a chat client', () => {
     const provider = await provide();
     provider.script('openai', { stall: { before: 'headers' } });
     const taken = (config: ResilienceConfig<ChatEvent>, cost?: { tokens: number }): number => {
-      const client = clientOf(provider, { resilience: { rateLimiter: { tokensPerMinute: 6000 }, ...config } });
+      const client = clientOf(provider, {
+        resilience: { rateLimiter: { tokensPerMinute: 6, tokenBurst: 6000 }, ...config },
+      });
       const messages = [{ role: 'user' as const, content: 'x'.repeat(400) }];
       const subscription = client.stream({ messages, maxTokens: 1000 }, cost ? { cost } : {}).subscribe();
       const { rate } = client.snapshot().models[OPENAI]!;

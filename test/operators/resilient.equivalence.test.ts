@@ -32,7 +32,9 @@ interface Config {
   backpressure?: BackpressureConfig | undefined;
   timeout: TimeoutConfig;
   fallback?: readonly Scripts[] | undefined;
-  onPartial: 'fail' | 'rewind';
+  onPartial: 'fail' | 'rewind' | 'skip';
+  /** Whether all attempts say the same text, so that one can be gone on with where another was cut. */
+  same: boolean;
   tokens: number;
 }
 
@@ -86,7 +88,8 @@ const timeout = fc.record({
 const rest = {
   timeout,
   fallback: maybe(fc.array(scripts, { minLength: 1, maxLength: 2 })),
-  onPartial: fc.constantFrom('fail' as const, 'rewind' as const),
+  onPartial: fc.constantFrom('fail' as const, 'rewind' as const, 'skip' as const, 'skip' as const),
+  same: fc.boolean(),
   tokens: fc.constantFrom(0, 20),
   retry: maybe(retry),
   budget: fc.boolean(),
@@ -107,13 +110,16 @@ function run(way: Way, config: Config, plan: readonly Stream[], parallel: boolea
   const time = new VirtualTime();
   const options = { scheduler: time, random: chance() };
   const clock = (): number => time.now();
-  const { timeout, onPartial } = config;
+  const { timeout, onPartial, same: alike } = config;
   const breaker = config.circuitBreaker && new CircuitBreaker({ clock, ...config.circuitBreaker });
   const limiter = config.rateLimiter && new RateLimiter({ clock, ...config.rateLimiter });
   const slots = config.backpressure && new Backpressure(config.backpressure);
   const budget = config.budget ? new RetryBudget({ maxTokens: 4 }) : undefined;
   const retrying = config.retry && { ...config.retry, ...(budget && { budget }) };
-  const targets = config.fallback?.map((target, i) => ({ name: `target ${i}`, ...play(target, time, `f${i}:`) }));
+  const targets = config.fallback?.map((target, i) => ({
+    name: `target ${i}`,
+    ...play(target, time, `f${i}:`, alike),
+  }));
   const cost = { tokens: config.tokens };
 
   const same: MonoTypeOperatorFunction<ChatEvent> = (source) => source;
@@ -139,13 +145,19 @@ function run(way: Way, config: Config, plan: readonly Stream[], parallel: boolea
             limiter ? throttleTokens(limiter, { cost, ...options }) : same,
             breaker ? circuitBreak(breaker, options) : same,
             retrying ? retryBackoff<ChatEvent>({ ...retrying, onPartial }, options) : same,
-            targets ? fallbackTo<ChatEvent>(...targets, { onPartial, ...options }) : same,
+            targets
+              ? fallbackTo<ChatEvent>(...targets, {
+                  onPartial,
+                  maxElapsedMs: config.retry?.maxElapsedMs ?? Infinity,
+                  ...options,
+                })
+              : same,
             timeoutStream({ totalMs: timeout.totalMs! }, options),
           );
 
   // By stream: whose turn it is within one instant is nobody's business.
   const notifications: unknown[][] = plan.map(() => []);
-  const sources = plan.map(({ scripts: script }, i) => play(script, time, `s${i}:`));
+  const sources = plan.map(({ scripts: script }, i) => play(script, time, `s${i}:`, alike));
   const start = ({ leaveAfter, take: count }: Stream, i: number): void => {
     const note = (...what: unknown[]): void => void notifications[i]!.push([time.elapsed, ...what]);
     const source = sources[i]!.source.pipe(protect);
@@ -214,5 +226,10 @@ describe('resilient behaves as the operators piped in its order', () => {
 
   it('with a queue for the bucket, many streams at once', () => {
     behaveAlike(fc.record({ ...rest, rateLimiter }), true, 60);
+  });
+
+  it('where all attempts say the same, and only the rest is forwarded', () => {
+    const skipping = { onPartial: fc.constant('skip' as const), same: fc.constant(true), retry };
+    behaveAlike(fc.record({ ...rest, ...skipping, backpressure: maybe(backpressure) }), true, 80);
   });
 });

@@ -10,6 +10,7 @@ const start: ChatEvent = { type: 'start', provider: 'p', model: 'm', requestId: 
 const say = (t: string): ChatEvent => ({ type: 'text', text: t });
 const call = (id: string): ChatEvent => ({ type: 'toolCall', id, name: 'f', arguments: '{}' });
 const usage = (outputTokens: number): ChatEvent => ({ type: 'usage', inputTokens: 1, outputTokens });
+const rewind = (to: number): ChatEvent => ({ type: 'rewind', to });
 const finish: ChatEvent = { type: 'finish', reason: 'stop', raw: 'end_turn' };
 
 describe('text', () => {
@@ -37,6 +38,24 @@ describe('text', () => {
       retryable: false,
       message: expect.stringMatching(/accumulate\(\).*onPartial/) as string,
     });
+  });
+
+  it.each([
+    ['before any text', [start, rewind(0), say('ab')], ['ab']],
+    ['to the end of the text', [say('ab'), rewind(2), say('c'), rewind(3), say('d')], ['ab', 'c', 'd']],
+    ['beyond it', [say('ab'), rewind(9), say('c')], ['ab', 'c']],
+  ])('takes nothing back at a rewind %s, which it passes over', async (_, events, values) => {
+    expect(await collect(from(events).pipe(text()))).toEqual({ values, completed: true });
+  });
+
+  it('fails at a rewind into the text also behind one that took nothing back', async () => {
+    const events = [say('ab'), rewind(2), say('c'), rewind(2), say('d')];
+    expect(await collect(from(events).pipe(text()))).toMatchObject({ values: ['ab', 'c'], error: { code: 'E9999' } });
+  });
+
+  it('counts for each subscription alone', async () => {
+    const source = from([rewind(0), say('ab')]).pipe(text());
+    for (let i = 0; i < 2; i++) expect(await collect(source)).toEqual({ values: ['ab'], completed: true });
   });
 });
 
@@ -99,6 +118,13 @@ describe('accumulate', () => {
       requestId: 'r',
       usage: { inputTokens: 1, outputTokens: 4 },
     });
+  });
+
+  it.each(['prefix', 'instruct', 'rewind'])('stays as it is where the answer is resumed (%s)', async (strategy) => {
+    const resume = { type: 'resume', strategy, at: 1, attempt: 2 } as unknown as ChatEvent;
+    const all = await states([start, say('a'), resume, say('b'), finish]);
+    expect(all[2]).toEqual(all[1]);
+    expect(all.at(-1)).toMatchObject({ text: 'ab', finish: { reason: 'stop' } });
   });
 
   it('keeps each subscription to itself', async () => {

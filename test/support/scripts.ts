@@ -46,11 +46,21 @@ export interface Played {
   readonly script: ScriptedStream<ChatEvent>;
 }
 
-/** Each text says which subscription it belongs to, and the how manieth it is. */
-export function play(plan: Scripts, time: VirtualTime, name = ''): Played {
+/** What all subscriptions say of which each says the same. */
+const SAME = 'The same words come again, and in other pieces. 水は低きに流れる 🌊.';
+
+/**
+ * Each text says which subscription it belongs to, and the how manieth it is; where they are to say the `same`, it is the next
+ * piece of one text, which each subscription cuts in pieces of its own.
+ */
+export function play(plan: Scripts, time: VirtualTime, name = '', same = false): Played {
   const script = scriptedStream.attempts<ChatEvent>(
     ...plan.map((steps, attempt) => {
       let n = 0;
+      const nextText = (): string => {
+        const size = 1 + (attempt % 3);
+        return same ? SAME.slice(n, (n += size)) : `${name}${attempt}.${n++} `;
+      };
       return steps.map((one) => {
         if (one.kind === 'stall') return { stall: true } as const;
         const { after } = one;
@@ -66,10 +76,7 @@ export function play(plan: Scripts, time: VirtualTime, name = ''): Played {
           case 'usage':
             return { value: { type: 'usage', inputTokens: 1, outputTokens: one.tokens } as ChatEvent, after };
           default:
-            return {
-              value: { type: 'text', text: one.kind === 'empty' ? '' : `${name}${attempt}.${n++} ` } as ChatEvent,
-              after,
-            };
+            return { value: { type: 'text', text: one.kind === 'empty' ? '' : nextText() } as ChatEvent, after };
         }
       });
     }),

@@ -1,0 +1,48 @@
+import { isToolCall, reasoningOf, rewindOf } from '../../src/events/defaults';
+import type { Runtime } from './runtime';
+
+/** What the subscriber has of a stream, since the last rewind. */
+export class Delivered<T> {
+  contents = 0;
+  text = '';
+  /** The reasoning behind the last text. */
+  trailing = '';
+  /** Whether there is a tool call among it. */
+  toolCalled = false;
+  readonly values: T[] | undefined;
+  readonly #runtime: Pick<Runtime<T>, 'isContent' | 'textOf'>;
+  readonly #keepsText: boolean;
+
+  /** @param keeps - what is asked for, beside how much there is */
+  constructor(runtime: Pick<Runtime<T>, 'isContent' | 'textOf'>, keeps: 'nothing' | 'text' | 'values') {
+    this.#runtime = runtime;
+    this.#keepsText = keeps !== 'nothing';
+    this.values = keeps === 'values' ? [] : undefined;
+  }
+
+  /** @throws what the callbacks throw */
+  add(value: T): void {
+    if (this.#runtime.isContent(value)) {
+      this.contents++;
+      if (this.#keepsText) this.#keep(value);
+    } else {
+      const to = rewindOf(value);
+      if (to !== undefined) this.text = this.text.slice(0, to);
+      if (to === 0) {
+        this.contents = 0;
+        this.trailing = '';
+        this.toolCalled = false;
+        if (this.values) this.values.length = 0;
+        return;
+      }
+    }
+    this.values?.push(value);
+  }
+
+  #keep(value: T): void {
+    const text = this.#runtime.textOf(value);
+    this.text += text;
+    this.trailing = text === '' ? this.trailing + reasoningOf(value) : '';
+    if (text === '') this.toolCalled ||= isToolCall(value);
+  }
+}

@@ -1,0 +1,188 @@
+import type { Observable } from 'rxjs';
+import { isRejected } from '../../src/errors/WeirError';
+import type { AdmissionPermit, PreflightChecker } from '../../src/policies/PreflightChecker';
+import type { Cost } from '../../src/policies/waiting';
+import type { SignalsHub } from '../../src/signals/SignalsHub';
+import type { Outcome, StreamEventBody, Usage } from '../../src/signals/WeirEvent';
+import { admit } from './admission';
+import { Attempt, type AttemptOwner, type AttemptSettings, type Ending } from './Attempt';
+import type { Outlet } from './Delivery';
+import { Meter } from './Meter';
+
+/** What every attempt at the source itself has to pass. */
+export interface Admission<T> {
+  readonly checker: PreflightChecker;
+  /** Whether to wait for a slot and the bucket, or to be refused at once. */
+  readonly wait: boolean;
+  readonly cost?: Cost | (() => Cost) | undefined;
+  readonly usage?: ((value: T) => number | undefined) | undefined;
+  readonly priority?: number | undefined;
+  /** Whether the rate limiter has a dimension of LLM tokens. */
+  readonly countsTokens: boolean;
+}
+
+/** What a lane reports to. */
+export interface LaneOwner<T> {
+  /** Whether nobody waits for the stream any more. */
+  readonly isOver: boolean;
+  /** Its source is about to be opened. */
+  opening(lane: Lane<T>): void;
+  /** As of {@link AttemptOwner}. */
+  committing(lane: Lane<T>): readonly T[];
+  /** Its attempt is over, with success or not. */
+  settled(lane: Lane<T>, outcome: Outcome): void;
+  /** It has come to its end, or was refused, and whoever waits for it must be told. */
+  ended(lane: Lane<T>, ending: Exclude<Ending, { kind: 'cancel' }>): void;
+}
+
+/** What one lane is about. */
+export interface LaneSetup<T> {
+  readonly source: Observable<T>;
+  readonly settings: AttemptSettings<T>;
+  readonly admission: Admission<T> | undefined;
+  /** Where it tells of itself, as which attempt of which stream. */
+  readonly hub: SignalsHub | undefined;
+  readonly stream: number;
+  readonly number: number;
+  /** Whether it is at the source itself, with all that protects that; a target brings its own protection. */
+  readonly isGuarded: boolean;
+  readonly outlet: Outlet<T>;
+}
+
+/** One try at one source: it is let in, then it has its attempt. */
+export class Lane<T> implements AttemptOwner<T> {
+  readonly setup: LaneSetup<T>;
+  openedAt = 0;
+  readonly #owner: LaneOwner<T>;
+  #attempt: Attempt<T> | undefined;
+  #leaveQueue: (() => void) | undefined;
+  #ended = false;
+
+  constructor(setup: LaneSetup<T>, owner: LaneOwner<T>) {
+    this.setup = setup;
+    this.#owner = owner;
+  }
+
+  /** Contents that the consumer has, once this lane delivers. */
+  get emitted(): number {
+    return this.#attempt?.emitted ?? 0;
+  }
+
+  get isGuarded(): boolean {
+    return this.setup.isGuarded;
+  }
+
+  /** Contents that it has given. */
+  get contents(): number {
+    return this.#attempt?.contents ?? 0;
+  }
+
+  /** Contents that the consumer had before it delivers. */
+  goOnFrom(contents: number): void {
+    if (this.#attempt) this.#attempt.before = contents;
+  }
+
+  start(): void {
+    this.#tell({ type: 'attempt.start' });
+    if (this.#ended) return;
+    const { admission, settings } = this.setup;
+    const { scheduler } = settings;
+    if (!admission) {
+      this.#open();
+      return;
+    }
+    const { checker, wait, cost: given, priority = 0 } = admission;
+    let cost: Required<Cost>;
+    try {
+      cost = checker.cost(typeof given === 'function' ? given() : given);
+    } catch (thrown) {
+      this.#refuse(thrown);
+      return;
+    }
+    if (this.#ended) return; // it was left in the callback
+    const admitted = (permit: AdmissionPermit): void => {
+      this.#leaveQueue = undefined;
+      const { rateLimiter } = checker;
+      const { usage, countsTokens } = admission;
+      const textOf = countsTokens ? settings.textOf : undefined;
+      const meter = rateLimiter && new Meter(permit, rateLimiter, cost.tokens, usage, textOf, scheduler);
+      // Taking the permit is news to signals$, and whoever listens may have left this stream just then.
+      if (this.#ended) permit.cancel(scheduler.now());
+      else this.#open(permit, meter);
+    };
+    if (!wait) {
+      const permit = checker.tryAdmit(cost, scheduler.now());
+      if (isRejected(permit)) this.#refuse(permit);
+      else admitted(permit);
+      return;
+    }
+    let decided = false;
+    const leaveQueue = admit(checker, {
+      cost,
+      priority,
+      scheduler,
+      admitted: (permit, waited) => {
+        decided = true;
+        if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
+        admitted(permit);
+      },
+      refused: (error) => {
+        decided = true;
+        this.#leaveQueue = undefined;
+        this.#refuse(error);
+      },
+    });
+    if (decided) return;
+    // Whoever was started when it joined the queue may have left this stream.
+    if (this.#ended) leaveQueue?.();
+    else this.#leaveQueue = leaveQueue;
+  }
+
+  /** Nobody wants it any more: it leaves its queue, or its request is aborted now. */
+  leave(): void {
+    this.#leaveQueue?.();
+    // An attempt tells of its end itself: one left while its source is being opened, only after that.
+    if (this.#attempt) this.#attempt.unsubscribe();
+    else this.#end('ignored');
+  }
+
+  committing(): readonly T[] {
+    return this.#owner.committing(this);
+  }
+
+  settled(_attempt: Attempt<T>, outcome: Outcome, error: unknown, usage: Usage | undefined): void {
+    this.#owner.settled(this, outcome);
+    this.#end(outcome, error, usage);
+  }
+
+  ended(_attempt: Attempt<T>, ending: Exclude<Ending, { kind: 'cancel' }>): void {
+    this.#owner.ended(this, ending);
+  }
+
+  #open(permit?: AdmissionPermit, meter?: Meter<T>): void {
+    const { outlet, settings, source } = this.setup;
+    this.openedAt = settings.scheduler.now();
+    this.#owner.opening(this);
+    this.#attempt = new Attempt(settings, this, outlet, permit, meter);
+    this.#attempt.open(source);
+  }
+
+  #refuse(error: unknown): void {
+    const rejected = isRejected(error);
+    if (rejected) this.#tell({ type: 'rejected', component: error.component, error });
+    if (this.#ended) return; // it was left for that
+    this.#end(rejected ? 'rejected' : 'ignored', error);
+    if (!this.#owner.isOver) this.#owner.ended(this, { kind: 'error', error });
+  }
+
+  #end(outcome: Outcome, error?: unknown, usage?: Usage): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#tell({ type: 'attempt.end', outcome, ...(error !== undefined && { error }), ...(usage && { usage }) });
+  }
+
+  #tell(body: StreamEventBody): void {
+    const { hub, stream, number } = this.setup;
+    hub?.tell(stream, number, body);
+  }
+}

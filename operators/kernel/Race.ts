@@ -1,0 +1,92 @@
+import type { SchedulerLike, Subscription } from 'rxjs';
+import { MAX_DELAY_MS } from '../../src/policies/options';
+import type { HedgePlan } from './HedgePlan';
+import type { FallbackTarget } from '../../src/policies/FallbackChain';
+import type { Lane } from './Lane';
+
+/** The attempts that run at the same time: one, unless it is hedged, and only until one of them has content. */
+export class Race<T> {
+  readonly #hedge: HedgePlan<T> | undefined;
+  readonly #scheduler: SchedulerLike;
+  readonly #hedging: (afterMs: number) => void;
+  #lanes: Lane<T>[] = [];
+  #timer: Subscription | undefined;
+  /** Whether it goes on, and is not decided: one more may enter. */
+  isOpen = false;
+  /** How many have entered it since it began, */
+  entered = 0;
+  /** and the targets among them, with those that could not. */
+  readonly tried = new Set<FallbackTarget<T>>();
+  /** Of those that failed the earliest. */
+  #failed: { readonly number: number; readonly error: unknown } | undefined;
+
+  /** @param hedging - called when nothing has come for a while, and one more may enter */
+  constructor(hedge: HedgePlan<T> | undefined, scheduler: SchedulerLike, hedging: (afterMs: number) => void) {
+    this.#hedge = hedge;
+    this.#scheduler = scheduler;
+    this.#hedging = hedging;
+  }
+
+  /** @param beside - whether it enters beside those that run */
+  enter(lane: Lane<T>, beside: boolean): void {
+    this.isOpen = true;
+    this.entered = beside ? this.entered + 1 : 1;
+    if (!beside) this.tried.clear();
+    this.#lanes.push(lane);
+    lane.start();
+  }
+
+  /** The newest is about to be opened: if it says nothing for a while, it gets company. */
+  opening(): void {
+    if (!this.#hedge) return;
+    this.#timer?.unsubscribe();
+    const { afterMs, max } = this.#hedge;
+    if (this.entered >= max || afterMs === undefined || afterMs > MAX_DELAY_MS) return;
+    this.#timer = this.#scheduler.schedule(() => this.#hedging(afterMs), afterMs);
+  }
+
+  /** One that had entered beside was refused: another may in its place. */
+  again(): void {
+    const { afterMs } = this.#hedge ?? {};
+    if (!this.isOpen || afterMs === undefined) return;
+    this.entered--;
+    this.#hedging(afterMs);
+  }
+
+  /** One has content: whoever lost is aborted before the winner is heard. */
+  won(lane: Lane<T>): void {
+    const now = this.#scheduler.now();
+    // Those that lost as well, as slow as they were at least: else the fast ones alone would make the percentile.
+    for (const one of this.#lanes) {
+      if (one.isGuarded && (one !== lane || lane.contents > 0)) this.#hedge?.saw(now - one.openedAt);
+    }
+    this.isOpen = false;
+    this.#timer?.unsubscribe();
+    this.#failed = undefined;
+    const losers = this.#lanes.filter((other) => other !== lane);
+    this.#lanes = [lane];
+    for (const loser of losers) loser.leave();
+  }
+
+  ended(lane: Lane<T>): void {
+    this.#lanes = this.#lanes.filter((other) => other !== lane);
+  }
+
+  /** One that has ended has failed. @returns the error of the earliest when all have; others may still have something to say */
+  lost({ setup: { number } }: Lane<T>, error: unknown): { readonly error: unknown } | undefined {
+    if (!this.#failed || number < this.#failed.number) this.#failed = { number, error };
+    if (this.#lanes.length > 0) return undefined;
+    const failed = this.#failed;
+    this.#failed = undefined;
+    this.isOpen = false;
+    this.#timer?.unsubscribe();
+    return failed;
+  }
+
+  /** Nobody waits for it any more. */
+  leave(): void {
+    this.isOpen = false;
+    this.#timer?.unsubscribe();
+    for (const lane of this.#lanes.splice(0)) lane.leave();
+  }
+}

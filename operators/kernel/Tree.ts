@@ -1,0 +1,31 @@
+/** What all attempts at one stream share, whoever makes them: retries, fallbacks, hedges, continuations. */
+export class Tree {
+  /** Attempts whose source was opened, refused ones not counted. */
+  attempts = 0;
+  readonly #clock: () => number;
+  readonly #startedAt: number;
+  readonly #maxAttempts: number;
+  readonly #maxElapsedMs: number;
+  readonly #parent: Tree | undefined;
+
+  /** @param parent - that of the stream of which this one is a part: its limits hold as well */
+  constructor(clock: () => number, maxAttempts = Infinity, maxElapsedMs = Infinity, parent?: Tree) {
+    this.#clock = clock;
+    this.#startedAt = clock();
+    this.#maxAttempts = maxAttempts;
+    this.#maxElapsedMs = maxElapsedMs;
+    this.#parent = parent;
+  }
+
+  /** Whether one more attempt may start after so many ms. */
+  allows(delayMs = 0): boolean {
+    const inTime = this.#clock() + delayMs - this.#startedAt <= this.#maxElapsedMs;
+    return inTime && this.attempts < this.#maxAttempts && (this.#parent?.allows(delayMs) ?? true);
+  }
+
+  /** One more attempt starts. */
+  count(): void {
+    this.attempts++;
+    this.#parent?.count();
+  }
+}
