@@ -185,6 +185,11 @@ class StreamRun<T> implements LaneOwner<T> {
 
   /** Takes the source again or the target, or what stands in for it behind a partial output. */
   #goOn(source: Observable<T>, target?: string): void {
+    if (this.#tree.isFull) {
+      // Others, of which this stream is a part, took the last place while it waited.
+      this.#recover(this.#last.error, this.#next);
+      return;
+    }
     let next: Observable<T>;
     try {
       next = this.#continuation(target) ?? source;

@@ -17,10 +17,15 @@ export class Tree {
     this.#parent = parent;
   }
 
-  /** Whether one more attempt may start after so many ms. */
+  /** Whether there were as many attempts as there may be. */
+  get isFull(): boolean {
+    return this.attempts >= this.#maxAttempts || (this.#parent?.isFull ?? false);
+  }
+
+  /** Whether one more attempt may start after so many ms; others may have taken its place by then. */
   allows(delayMs = 0): boolean {
     const inTime = this.#clock() + delayMs - this.#startedAt <= this.#maxElapsedMs;
-    return inTime && this.attempts < this.#maxAttempts && (this.#parent?.allows(delayMs) ?? true);
+    return inTime && !this.isFull && (this.#parent?.allows(delayMs) ?? true);
   }
 
   /** One more attempt starts. */

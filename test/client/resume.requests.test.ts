@@ -282,6 +282,20 @@ describe('an instruction to go on', () => {
     }
   });
 
+  it('behind white space, which is not quoted: it comes once where the model repeats none of its words', async () => {
+    const provider = await provide();
+    const cut = TEXT.indexOf('nothing');
+    provider.script('openai', [{ cut: { afterChars: cut } }, { continuation: { overlap: 0 } }]);
+    expect(shown(await all(clientOf(provider).stream(request)))).toBe(TEXT);
+  });
+
+  it('is given again where the connection was closed before a word: the model was not mute', async () => {
+    const provider = await provide();
+    provider.script('openai', [{ cut: { afterChars: 36 } }, { cut: { afterChars: 0, how: 'fin' } }]);
+    const events = await all(clientOf(provider).stream(request));
+    expect(only('resume', events)).toMatchObject([{ strategy: 'instruct', at: 36 }]);
+  });
+
   it('is not followed by an answer of nothing: its words were to be repeated', async () => {
     const provider = await provide();
     provider.script('openai', [{ cut: { afterChars: 36 } }, { text: '' }]);

@@ -18,6 +18,7 @@ import {
   TEXT,
   textOf,
 } from '../support/chat';
+import { timedClient } from '../support/clientTime';
 
 const nameOf = (model: string): string => model.slice(0, model.indexOf('/'));
 
@@ -140,6 +141,20 @@ describe('an answer that goes on', () => {
     client.events$.subscribe((event) => told.push(event.type === 'partial' ? event.action : event.type));
     await textOf(client.stream(request));
     expect(told).toEqual(['attempt.start', 'attempt.end', 'resume', 'retry.scheduled', 'attempt.start', 'attempt.end']);
+  });
+
+  it('does not count what was repeated and left out as delivered', async () => {
+    const provider = await provide();
+    provider.script('openai', [{ cut: { afterChars: 36 } }, { cut: { afterChars: 48 } }]);
+    const told: number[] = [];
+    const { client, of } = timedClient(provider, {
+      resilience: { retry: { initialDelayMs: 0, maxRetries: 5, onRetry: (_, { emitted }) => void told.push(emitted) } },
+    });
+    const events = await all(client.stream(request));
+    const at = events.map(({ type }) => type).lastIndexOf('resume');
+    const delivered = [9, only('text', events.slice(0, at)).length];
+    expect(told).toEqual(delivered);
+    expect(of('partial').map(({ emitted }) => emitted)).toEqual(delivered);
   });
 
   it('begins anew where there are too few words to tell of, and leaves out what it repeats', async () => {

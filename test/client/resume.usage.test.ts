@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ChatEvent, WeirEvent } from 'rx-weir';
 import type { FaultyProvider, Reply } from 'rx-weir/testing';
@@ -14,8 +15,11 @@ import {
   shown,
   TEXT,
 } from '../support/chat';
+import { timedClient } from '../support/clientTime';
+import { collect } from '../support/streams';
 
 const nameOf = (model: string): string => model.slice(0, model.indexOf('/'));
+const RETRY = { retry: { initialDelayMs: 0, maxRetries: 5 } };
 const CUT: Reply = { cut: { afterChars: 36 } };
 
 /** The tokens that the last usage event tells of are those that the provider bills, but for one by attempt. */
@@ -113,4 +117,70 @@ describe('usage over several models', () => {
     provider.script('openai', [CUT]);
     expect(only('usage', await all(clientOf(provider).stream(request)))).toEqual([]);
   });
+});
+
+describe('usage', () => {
+  it.each([OPENAI, CLAUDE])(
+    'is what is billed, but for a token by attempt, whatever happens to it: %s',
+    { timeout: 20_000 },
+    async (model) => {
+      const provider = await provide({ keepAlive: true });
+      const afterChars = fc.nat(TEXT.length);
+      const fault: fc.Arbitrary<Reply> = fc.oneof(
+        fc.record({ cut: fc.record({ afterChars, how: fc.constantFrom('reset' as const, 'fin' as const) }) }),
+        fc.record({ errorFrame: fc.record({ afterChars }) }),
+        fc.constantFrom({}, { status: 503 }),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(fault, { maxLength: 6 }), fc.boolean(), async (faults, fallsBack) => {
+          provider.reset();
+          for (const name of ['openai', 'anthropic', 'deepseek']) provider.script(name, ({ index }) => faults[index]);
+          const client = clientOf(provider, {
+            model,
+            fallbacks: fallsBack ? [DEEPSEEK] : [],
+            resilience: { retry: { initialDelayMs: 0, maxRetries: 7 - (fallsBack ? 5 : 0) } },
+          });
+          const { values, error } = await collect(client.stream(request));
+          if (error) return; // what it told of was true so far, and is not all
+          expect(shown(values)).toBe(TEXT);
+          agree(values, provider);
+        }),
+        { numRuns: 40 },
+      );
+    },
+  );
+
+  it('is nothing for an attempt that was refused before its headers', async () => {
+    const provider = await provide();
+    provider.script('openai', [{ cut: { afterChars: 36 } }, { status: 503 }]);
+    const { client, of } = timedClient(provider, { resilience: RETRY });
+    await all(client.stream(request));
+    expect(provider.requests[1]?.billedInputTokens).toBe(0);
+    expect(of('attempt.end').map(({ usage }) => usage !== undefined)).toEqual([true, false, true]);
+  });
+
+  it('has the input of an attempt that went on and was cut: the text so far and the instruction', async () => {
+    const provider = await provide();
+    provider.script('openai', [{ cut: { afterChars: 36 } }, { cut: { afterChars: 60 } }]);
+    const { client, of } = timedClient(provider, { resilience: RETRY });
+    const events = await all(client.stream(request));
+    const { billedInputTokens } = provider.requests[1]!;
+    expect(Math.abs(of('attempt.end')[1]!.usage!.inputTokens - billedInputTokens)).toBeLessThanOrEqual(1);
+    expect(Math.abs(only('usage', events).at(-1)!.inputTokens - provider.billed.inputTokens)).toBeLessThanOrEqual(3);
+  });
+
+  it.each([OPENAI, CLAUDE])(
+    'has the input of an attempt of %s that was cut before its first content',
+    async (model) => {
+      const provider = await provide();
+      provider.script(model.replace(/\/.*/, ''), [
+        { cut: { afterChars: 0 }, usage: { inputTokens: 50 } },
+        { usage: { inputTokens: 50 } },
+      ]);
+      const messages = [{ role: 'user' as const, content: 'x'.repeat(200) }]; // 50 tokens
+      const events = await all(clientOf(provider, { model, resilience: RETRY }).stream({ messages }));
+      expect(provider.billed.inputTokens).toBe(100);
+      expect(only('usage', events).at(-1)!.inputTokens).toBe(100);
+    },
+  );
 });
