@@ -18,14 +18,12 @@ export type { RuntimeOptions } from '../operators/kernel/runtime';
 export type { FallbackInput } from '../operators/kernel/targets';
 export { ChatRun } from './client/ChatRun';
 export type { ClientSignals } from './client/ClientSignals';
+export type { ChatClientConfig, ClientHedge, ProviderSettings } from './client/clientConfig';
 export {
   createChatClient,
   type ChatClient,
-  type ChatClientConfig,
-  type ClientHedge,
   type ClientRequest,
   type ClientStreamOptions,
-  type ProviderSettings,
 } from './client/createChatClient';
 export { ResilientExecutor, type ExecutorOptions } from './client/ResilientExecutor';
 export { classifyError } from './errors/classifyError';
