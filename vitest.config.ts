@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     // Lighter to start than processes, of which each file would get one.
     pool: 'threads',
+    // By default one core is left for others, which on two cores is half of the machine.
+    maxWorkers: '100%',
     include: ['test/**/*.test.ts'],
     // test/package needs a build (`npm run test:package`), test/bench a quiet machine.
     exclude: ['test/package/**', 'test/bench/**'],
