@@ -33,7 +33,9 @@ async function serve(
     outgoing.writeHead(status);
     outgoing.flushHeaders(); // an event may be long in coming
     if (!body) outgoing.end();
-    // If the client leaves, or has left already, this cancels the body.
+    // To one who has left already nothing is piped, and in Node 24 nothing is cancelled either.
+    else if (outgoing.destroyed) await body.cancel();
+    // If the client leaves, this cancels the body.
     else await pipeline(Readable.fromWeb(body as NodeStream), outgoing);
   } catch {
     if (outgoing.headersSent) outgoing.destroy();
