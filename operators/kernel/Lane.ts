@@ -52,7 +52,8 @@ export interface LaneSetup<T> {
 /** One try at one source: it is let in, then it has its attempt. */
 export class Lane<T> implements AttemptOwner<T> {
   readonly setup: LaneSetup<T>;
-  openedAt = 0;
+  /** When its source was opened; not while it waits. */
+  openedAt: number | undefined;
   readonly #owner: LaneOwner<T>;
   #attempt: Attempt<T> | undefined;
   #leaveQueue: (() => void) | undefined;

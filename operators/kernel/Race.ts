@@ -58,7 +58,8 @@ export class Race<T> {
     const now = this.#scheduler.now();
     // Those that lost as well, as slow as they were at least: else the fast ones alone would make the percentile.
     for (const one of this.#lanes) {
-      if (one.isGuarded && (one !== lane || lane.contents > 0)) this.#hedge?.saw(now - one.openedAt);
+      const { isGuarded, openedAt } = one;
+      if (isGuarded && openedAt !== undefined && (one !== lane || lane.contents > 0)) this.#hedge?.saw(now - openedAt);
     }
     this.isOpen = false;
     this.#timer?.unsubscribe();

@@ -232,6 +232,24 @@ describe('hedge', () => {
     expect(opened).toBe(21);
   });
 
+  it('takes no sample of one that still waited in a queue when another won', () => {
+    // It may go where the executor itself has no room, and waits there.
+    const { time, executor, of: told } = story({ backpressure: 1, hedge: { after: 'p95', afterMs: 5, preflight: {} } });
+    const slow = (ms: number): Observable<string> =>
+      timed<string>(
+        [
+          [ms, { value: 'a' }],
+          [0, 'complete'],
+        ],
+        time,
+      );
+    for (let i = 0; i < 20; i++) flushed(slow(10).pipe(executor.protect<string>()), time);
+    const before = told('hedge').length;
+    expect(before).toBeGreaterThan(0);
+    flushed(slow(100).pipe(executor.protect<string>()), time);
+    expect(told('hedge').length).toBe(before + 1);
+  });
+
   it('gives what onPartial throws for it the original error as its cause', () => {
     const time = new VirtualTime();
     const [original, thrown] = [busy(), new Error('mine')];
