@@ -9,8 +9,8 @@ export default defineConfig({
     // By default one core is left for others, which on two cores is half of the machine.
     maxWorkers: '100%',
     include: ['test/**/*.test.ts'],
-    // test/package needs a build (`npm run test:package`), test/bench a quiet machine.
-    exclude: ['test/package/**', 'test/bench/**'],
+    // These need more than Node: a build, Chromium, frameworks, a quiet machine. Each has its own command, see CONTRIBUTING.md.
+    exclude: ['package', 'pages', 'chromium', 'frameworks', 'bench'].map((folder) => `test/${folder}/**`),
     setupFiles: ['test/support/unhandled.ts'],
   },
 });

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { askedOf } from './continuationOf';
 import { requestId } from './dialects/Dialect';
@@ -18,7 +18,7 @@ const now = (): number => performance.now();
 /** A running faulty provider; {@link startFaultyProvider} makes one. */
 export class FaultyProvider {
   readonly #options: FaultyProviderOptions;
-  readonly #server = createServer((request, response) => void this.#handle(request, response));
+  readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #recorder = new Recorder();
   /** What breaks off each request in progress. */
@@ -28,9 +28,11 @@ export class FaultyProvider {
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor(options: FaultyProviderOptions) {
+  constructor(options: FaultyProviderOptions, server: Server) {
     this.#options = options;
     this.#responder = new Responder(options, now());
+    this.#server = server;
+    this.#server.on('request', (request, response) => void this.#handle(request, response));
     this.#server.on('connection', (socket) => {
       socket.setNoDelay(true);
       this.#sockets.add(socket);

@@ -1,6 +1,5 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { never, pause, turn, wait } from './pause';
 import type { Plan, PlannedEnd } from './Plan';
 
 /** What the player tells while it plays. */
@@ -20,13 +19,18 @@ async function stall(
   keepAlive?: { everyMs: number; bytes: Uint8Array },
 ) {
   while (keepAlive) {
-    await wait(keepAlive.everyMs, undefined, { signal });
+    await wait(keepAlive.everyMs, signal);
     response.write(keepAlive.bytes);
   }
-  await new Promise((_, reject) =>
-    signal.addEventListener('abort', () => reject(new Error('the client has left')), { once: true }),
-  );
+  await never(signal);
 }
+
+/** Until the response takes more. */
+const drained = (response: ServerResponse, signal: AbortSignal): Promise<void> =>
+  pause(signal, (done) => {
+    response.once('drain', done);
+    return () => response.off('drain', done);
+  });
 
 /**
  * Plays a plan on a response; each step of bytes is one write.
@@ -44,10 +48,10 @@ export async function playPlan(
     signal.throwIfAborted();
     switch (step.type) {
       case 'wait':
-        await wait(step.ms, undefined, { signal });
+        await wait(step.ms, signal);
         break;
       case 'turn':
-        await turn(undefined, { signal });
+        await turn(signal);
         break;
       case 'head':
         listener.head();
@@ -60,7 +64,7 @@ export async function playPlan(
       case 'bytes': {
         const fits = response.write(step.bytes);
         if (step.text !== '' || step.chars > 0) listener.sent(step.text, step.chars);
-        if (!fits) await once(response, 'drain', { signal });
+        if (!fits) await drained(response, signal);
         break;
       }
       case 'stall':

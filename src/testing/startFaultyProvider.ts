@@ -22,5 +22,7 @@ import type { FaultyProviderOptions } from './FaultyProviderOptions';
  */
 export async function startFaultyProvider(options: FaultyProviderOptions = {}): Promise<FaultyProvider> {
   whole('port', options.port ?? 0, 0, 65_535);
-  return new FaultyProvider(options).listen();
+  // Not above: a browser has no such module, and loads this entry for `scriptedStream`.
+  const { createServer } = await import('node:http');
+  return new FaultyProvider(options, createServer()).listen();
 }

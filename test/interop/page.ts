@@ -1,6 +1,4 @@
-import { afterEach, vi } from 'vitest';
-
-afterEach(() => vi.unstubAllGlobals());
+import { onTestFinished, vi } from 'vitest';
 
 /** What there is of a document, for one test. */
 export class Page {
@@ -10,8 +8,22 @@ export class Page {
   /** Puts one in place of the document. */
   static open(visibilityState = 'visible'): Page {
     const page = new Page();
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+      vi.restoreAllMocks();
+    });
     page.visibilityState = visibilityState;
-    vi.stubGlobal('document', page);
+    if (typeof document === 'undefined') vi.stubGlobal('document', page);
+    else {
+      // A browser's own cannot be replaced; what it says can.
+      vi.spyOn(document, 'visibilityState', 'get').mockImplementation(() => page.visibilityState as 'visible');
+      vi.spyOn(document, 'addEventListener').mockImplementation((...args) =>
+        page.addEventListener(...(args as [string, () => void])),
+      );
+      vi.spyOn(document, 'removeEventListener').mockImplementation((...args) =>
+        page.removeEventListener(...(args as [string, () => void])),
+      );
+    }
     return page;
   }
 

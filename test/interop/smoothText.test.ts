@@ -524,14 +524,6 @@ describe('smoothText: a hidden page', () => {
     see(of('a').pipe(smoothText()), new VirtualTime());
     expect(page.listeners.size).toBe(0);
   });
-
-  it('works where a document is not much of one', () => {
-    vi.stubGlobal('document', {});
-    const { source, said } = setup();
-    source.next('Hello');
-    source.complete();
-    expect(said()).toBe('Hello');
-  });
 });
 
 describe('smoothText: schedulers', () => {

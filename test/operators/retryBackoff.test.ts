@@ -24,11 +24,10 @@ import {
 } from 'rx-weir';
 import { attempts, busy, invalid, seenBy } from '../support/attempts';
 import { marbles } from '../support/marbles';
+import { turn } from '../support/turn';
 import { unhandled } from '../support/unhandled';
 
 const exact = { initialDelayMs: 5, jitter: 'none' } as const;
-/** Lets promises settle. */
-const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
 
 const fails = (error: unknown = busy()): Observable<never> => throwError(() => error);
 

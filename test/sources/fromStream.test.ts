@@ -2,8 +2,7 @@ import { firstValueFrom, Subject, take, takeUntil, toArray } from 'rxjs';
 import { describe, expect, it, vi } from 'vitest';
 import { fromStream, type OpenedStream } from '../../src/sources/fromStream';
 import { collect } from '../support/streams';
-
-const settle = () => new Promise(setImmediate);
+import { turn } from '../support/turn';
 
 async function* counting(n: number): AsyncGenerator<number> {
   for (let i = 0; i < n; i++) yield i;
@@ -143,19 +142,19 @@ describe('fromStream', () => {
       const first = firstValueFrom(source.pipe(takeUntil(stop)));
       const rest = new Promise<number[]>((resolve) => source.pipe(takeUntil(stop), toArray()).subscribe(resolve));
       await first;
-      await settle();
+      await turn();
       calls.length = 0;
       stop.next();
       expect(signal?.aborted).toBe(true);
       expect(calls).toEqual(['abort', 'return']);
       expect(await rest).toEqual([1]);
-      await settle();
+      await turn();
     });
 
     it('cancels a ReadableStream under a pending read', async () => {
       const cancel = vi.fn();
       const subscription = fromStream(async () => ({ stream: new ReadableStream<number>({ cancel }) })).subscribe();
-      await settle();
+      await turn();
       subscription.unsubscribe();
       expect(cancel).toHaveBeenCalledTimes(1);
     });
@@ -168,7 +167,7 @@ describe('fromStream', () => {
           }),
       ).subscribe();
       subscription.unsubscribe();
-      await settle();
+      await turn();
     });
 
     it.each(['iterable', 'ReadableStream'])('closes a stream (%s) that is opened after all', async (kind) => {
@@ -182,7 +181,7 @@ describe('fromStream', () => {
       }).subscribe(seen);
       subscription.unsubscribe();
       resolve(kind === 'iterable' ? opened : { ...opened, stream });
-      await settle();
+      await turn();
       expect(calls).toEqual(['abort', kind === 'iterable' ? 'return' : 'cancel']);
       expect(onOpen).not.toHaveBeenCalled();
       expect(seen).not.toHaveBeenCalled();
@@ -199,7 +198,7 @@ describe('fromStream', () => {
       }
       const source = fromStream(async () => ({ stream: endless() }));
       expect(await firstValueFrom(source.pipe(take(3), toArray()))).toEqual([0, 1, 2]);
-      await settle();
+      await turn();
       expect(closed).toBe(true);
     });
 
@@ -209,7 +208,7 @@ describe('fromStream', () => {
         [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: false, value: ++asked }) }),
       };
       expect(await firstValueFrom(fromStream(async () => ({ stream })).pipe(take(2), toArray()))).toEqual([1, 2]);
-      await settle();
+      await turn();
       expect(asked).toBe(2);
     });
 
@@ -236,9 +235,9 @@ describe('fromStream', () => {
             throw new Error('abort');
           },
         })).subscribe({ next: note('next'), error: note('error'), complete: note('complete') });
-        await settle();
+        await turn();
         subscription.unsubscribe();
-        await settle();
+        await turn();
         expect(seen).toEqual(['next']);
       }
     });

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** `npm run test:pages`: the pages of the examples, driven in Chromium. Needs Debian's `chromium`. */
+export default defineConfig({
+  resolve: { tsconfigPaths: true },
+  test: {
+    include: ['test/pages/**/*.test.ts'],
+    // A page takes real time; a test waits for what it shows, and this is only the end of its patience.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // Two browsers on two cores are slower than one after the other.
+    fileParallelism: false,
+  },
+});
