@@ -16,7 +16,7 @@ export type { TimeoutConfig } from '../operators/kernel/limits';
 export type { ResilienceConfig, StreamOptions } from '../operators/kernel/pipeline';
 export type { RuntimeOptions } from '../operators/kernel/runtime';
 export type { FallbackInput } from '../operators/kernel/targets';
-export { ChatRun } from './client/ChatRun';
+export { ChatRun, type ChatRunState } from './client/ChatRun';
 export type { ClientSignals } from './client/ClientSignals';
 export type { ChatClientConfig, ClientHedge, ProviderSettings } from './client/clientConfig';
 export {

@@ -67,6 +67,11 @@ export class ResilientExecutor {
     this.events$ = this.#hub.events$;
   }
 
+  /** So that Vue's `ref` puts no proxy around it, behind which it could not work. */
+  get [Symbol.toStringTag](): string {
+    return 'ResilientExecutor';
+  }
+
   /** Retries, a rate of 10 requests a second, a breaker and 10 slots: the defaults of every part. */
   static production(options?: ExecutorOptions): ResilientExecutor {
     return new ResilientExecutor(

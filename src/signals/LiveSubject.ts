@@ -74,6 +74,11 @@ export class LiveSubject<S> extends BehaviorSubject<S> {
     });
   }
 
+  /** So that Vue's `ref` puts no proxy around it, behind which it could not work. */
+  get [Symbol.toStringTag](): string {
+    return 'LiveSubject';
+  }
+
   override get observed(): boolean {
     return this.#changes.observed;
   }

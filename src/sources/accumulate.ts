@@ -17,9 +17,11 @@ export interface ChatMessageState {
   readonly finish?: { readonly reason: FinishReason; readonly raw?: string };
 }
 
-const NOTHING: ChatMessageState = { text: '', reasoning: '', toolCalls: [] };
+/** An answer of which nothing has arrived. */
+export const NOTHING: ChatMessageState = { text: '', reasoning: '', toolCalls: [] };
 
-function next(state: ChatMessageState, event: ChatEvent): ChatMessageState {
+/** What an answer is with one more event. */
+export function withEvent(state: ChatMessageState, event: ChatEvent): ChatMessageState {
   switch (event.type) {
     case 'start': {
       const { type: _, rateLimit: __, ...who } = event;
@@ -61,5 +63,5 @@ function next(state: ChatMessageState, event: ChatEvent): ChatMessageState {
  * streamChat(request).pipe(accumulate()).subscribe(({ text, finish }) => render(text, finish === undefined));
  */
 export function accumulate(): OperatorFunction<ChatEvent, ChatMessageState> {
-  return scan(next, NOTHING);
+  return scan(withEvent, NOTHING);
 }

@@ -1,4 +1,15 @@
-import { firstValueFrom, lastValueFrom, skipWhile } from 'rxjs';
+import {
+  animationFrames,
+  audit,
+  concat,
+  firstValueFrom,
+  lastValueFrom,
+  race,
+  range,
+  skipWhile,
+  timer,
+  toArray,
+} from 'rxjs';
 import { expect, it } from 'vitest';
 import { accumulate, createChatClient, type ChatClientConfig } from 'rx-weir';
 import { DEFAULT_TEXT } from 'rx-weir/testing';
@@ -56,4 +67,12 @@ it('one run is one request, however many look on; cancelling it aborts the reque
   await provider.until('aborted');
   expect(client.signals$.value.currentInflight).toBe(0);
   expect(await provider.requests()).toHaveLength(1);
+});
+
+it("the README's way to render once per frame loses nothing, and renders seldom", async () => {
+  const perFrame = audit<number>(() => race(animationFrames(), timer(250)));
+  const bursts = concat(range(0, 1000), timer(50), range(1000, 1000));
+  const rendered = await firstValueFrom(bursts.pipe(perFrame, toArray()));
+  expect(rendered.at(-1)).toBe(1999);
+  expect(rendered.length).toBeLessThan(10);
 });

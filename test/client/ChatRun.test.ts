@@ -1,6 +1,6 @@
-import { lastValueFrom } from 'rxjs';
+import { BehaviorSubject, filter, firstValueFrom, lastValueFrom } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { BehaviorSubject } from 'rxjs';
+import { accumulate, isWeirError, ResilientExecutor, type ChatRunState } from 'rx-weir';
 import { all, clientOf, errorOf, OPENAI, provide, request, TEXT } from '../support/chat';
 
 describe('client.run', () => {
@@ -43,6 +43,86 @@ describe('client.run', () => {
     expect(texts.every((text) => TEXT.startsWith(text))).toBe(true);
     expect(texts.filter((text) => text === '')).toHaveLength(3);
     expect((await all(run.events$)).filter(({ type }) => type === 'rewind')).toHaveLength(2);
+  });
+
+  it('state$ is the answer and how it stands, at once and to the end, also for those who come late', async () => {
+    const provider = await provide();
+    const run = clientOf(provider).run(request);
+    const first: ChatRunState[] = [];
+    run.state$.subscribe((state) => first.push(state)).unsubscribe();
+    expect(first).toEqual([{ status: 'streaming', text: '', reasoning: '', toolCalls: [], resumes: [] }]);
+    const states = await all(run.state$);
+    expect(states.at(-2)).toMatchObject({ status: 'streaming', text: TEXT, finish: { reason: 'stop' } });
+    expect(states.at(-1)).toMatchObject({ status: 'completed', text: TEXT, provider: 'openai', resumes: [] });
+    expect(states.at(-1)).toMatchObject(await lastValueFrom(run.events$.pipe(accumulate())));
+    expect(await all(run.state$)).toEqual(states.slice(-1));
+  });
+
+  it('state$ tells where the answer was cut and gone on with', async () => {
+    const provider = await provide({ script: [{ cut: { afterChars: 40, how: 'fin' } }] });
+    const run = clientOf(provider).run(request);
+    const { resumes, text } = await lastValueFrom(run.state$);
+    expect(text).toBe(TEXT);
+    expect(resumes).toMatchObject([{ type: 'resume', strategy: 'instruct', at: 40 }]);
+  });
+
+  it('state$ forgets what a rewind takes back, but not that it was', async () => {
+    const provider = await provide({ script: [{ cut: { afterChars: 40, how: 'fin' } }] });
+    const run = clientOf(provider, { resume: 'rewind' }).run(request);
+    const texts = (await all(run.state$)).map(({ text }) => text);
+    expect(texts).toContain(TEXT.slice(0, 40));
+    expect(texts.lastIndexOf('')).toBeGreaterThan(texts.indexOf(TEXT.slice(0, 40)));
+    expect(texts.at(-1)).toBe(TEXT);
+  });
+
+  it('state$ does not fail with the answer, and keeps what there is', async () => {
+    const provider = await provide({ script: { errorFrame: { afterChars: 12, status: 500 } } });
+    const run = clientOf(provider, { resume: 'off' }).run(request);
+    const state = await lastValueFrom(run.state$);
+    expect(state).toMatchObject({ status: 'failed', text: TEXT.slice(0, 12), error: { code: 'E3001' } });
+    expect(isWeirError(state.error)).toBe(true);
+    run.cancel();
+    expect(await all(run.state$)).toEqual([state]);
+    const other = clientOf(provider, { resume: 'off' }).run(request);
+    other.text$.subscribe({ error: () => other.cancel() });
+    other.events$.subscribe({ error: () => undefined });
+    expect(await lastValueFrom(other.state$)).toMatchObject({ status: 'failed' });
+  });
+
+  it('state$ knows a stopped answer from a whole one, whoever stops it and when', async () => {
+    const provider = await provide({ script: [{ stall: { afterChars: 12 } }] });
+    const client = clientOf(provider);
+    const run = client.run(request);
+    await firstValueFrom(run.state$.pipe(filter(({ text }) => text.length === 12)));
+    run.cancel();
+    expect(await all(run.state$)).toMatchObject([{ status: 'cancelled', text: TEXT.slice(0, 12) }]);
+    const inside = client.run(request);
+    inside.text$.subscribe((text) => {
+      if (text.length > 20) inside.cancel();
+    });
+    const { status, text } = await lastValueFrom(inside.state$);
+    expect(status).toBe('cancelled');
+    expect(text.length).toBeGreaterThan(20);
+    expect(text).not.toBe(TEXT);
+    const late = client.run(request);
+    late.events$.subscribe({ complete: () => late.cancel() });
+    expect(await lastValueFrom(late.state$)).toMatchObject({ status: 'completed', text: TEXT });
+  });
+
+  it("is nothing that Vue's `ref` puts a proxy around, and neither are signals and executors", async () => {
+    const provider = await provide();
+    const client = clientOf(provider);
+    const run = client.run(request);
+    for (const [value, name] of [
+      [run, 'ChatRun'],
+      [run.signals$, 'LiveSubject'],
+      [client.signals$, 'LiveSubject'],
+      [ResilientExecutor.minimal(), 'ResilientExecutor'],
+    ] as const) {
+      // Vue asks so for what it knows: Object, Array, Map, Set, WeakMap, WeakSet.
+      expect(Object.prototype.toString.call(value)).toBe(`[object ${name}]`);
+    }
+    run.cancel();
   });
 
   it('cancel() aborts the request and completes everything', async () => {

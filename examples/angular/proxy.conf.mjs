@@ -1,0 +1,3 @@
+import { apiProxy } from '../frameworks/apiProxy.mjs';
+
+export default await apiProxy();

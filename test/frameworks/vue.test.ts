@@ -1,0 +1,3 @@
+import { behavesLikeTheOthers } from './behaviours';
+
+behavesLikeTheOthers('vue');
