@@ -7,6 +7,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: { tsconfigPaths: true },
   test: {
+    expect: { poll: { timeout: 20_000 } },
     include: ['test/frameworks/**/*.test.ts'],
     maxWorkers: '100%',
     // A page takes real time; a test waits for what it shows, and this is only the end of its patience.
