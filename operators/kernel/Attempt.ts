@@ -83,12 +83,18 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   readonly #delivery: Delivery<T>;
   readonly #permit: AdmissionPermit | undefined;
   readonly #meter: Meter<T> | undefined;
+  /** The same, where it wants to see contents behind the first as well. */
+  readonly #contentMeter: Meter<T> | undefined;
   readonly #verifier: Verifier<T> | undefined;
   readonly #watchdog: Watchdog | undefined;
   readonly #tally: { tokens: number };
   /** Kept where somebody wants to know. */
   readonly #consumption: Consumption | undefined;
   #held: T[] | undefined;
+  /** Whether anybody but the consumer looks at the values. */
+  readonly #isWatched: boolean;
+  /** Where contents go behind the first one, if nothing is done with them on their way: two calls less for each. */
+  #direct: { next(value: T): void } | undefined;
   /** Its end, which came while something was being delivered. */
   #late: Ending | undefined;
   #done = false;
@@ -114,9 +120,11 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     this.#delivery = new Delivery(outlet, this);
     this.#permit = permit;
     this.#meter = meter;
+    this.#contentMeter = meter?.countsContents ? meter : undefined;
     this.#verifier = verify?.();
     this.#tally = hub?.tally ?? NO_TALLY;
     this.#consumption = hub && new Consumption(settings);
+    this.#isWatched = (this.#verifier ?? meter ?? this.#consumption) !== undefined;
     this.#held = hold ? [] : undefined;
     this.#watchdog = limits && new Watchdog(limits, scheduler, this);
   }
@@ -152,9 +160,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     let content: boolean;
     try {
       content = this.#isContent(value);
-      this.#verifier?.see(value);
-      this.#meter?.see(value, content);
-      if (content) this.#consumption?.content(value);
+      if (this.#isWatched) this.#watch(value, content);
     } catch (error) {
       this.#stop({ kind: 'error', error, by: 'callback' });
       return;
@@ -173,8 +179,16 @@ export class Attempt<T> extends Subscription implements Observer<T> {
       }
       this.#consumption?.note(value, this.contents);
     }
-    if (this.#held) this.#held.push(value);
+    if (this.#direct) this.#direct.next(value);
+    else if (this.#held) this.#held.push(value);
     else this.#delivery.pass(value);
+  }
+
+  /** @throws what the callbacks throw */
+  #watch(value: T, content: boolean): void {
+    this.#verifier?.see(value);
+    (content && this.contents > 0 ? this.#contentMeter : this.#meter)?.see(value, content);
+    if (content) this.#consumption?.content(value);
   }
 
   error(error: unknown): void {
@@ -202,6 +216,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
 
   /** Called by what is behind it: it has delivered all that waited, and the end may follow. */
   drained(): void {
+    if (this.contents > 0) this.#direct = this.#delivery.direct;
     if (this.#late) this.#stop(this.#late);
   }
 

@@ -43,6 +43,11 @@ export class Delivery<T> {
     return this.#queue !== undefined;
   }
 
+  /** The subscriber itself, where nothing has to be done with a value. */
+  get direct(): { next(value: T): void } | undefined {
+    return this.#seam || this.#delivered ? undefined : this.#destination;
+  }
+
   pass(value: T): void {
     if (this.#queue) {
       this.#queue.push(value);

@@ -31,6 +31,11 @@ export class Meter<T> {
     this.#scheduler = scheduler;
   }
 
+  /** Whether it has to see every content, and not just the first and what is none. */
+  get countsContents(): boolean {
+    return this.#usage !== undefined || this.#textOf !== undefined;
+  }
+
   see(value: T, content: boolean): void {
     const usage = this.#usage ? this.#usage(value) : usageOf(value);
     if (usage !== undefined && usage >= 0 && usage < Infinity) {

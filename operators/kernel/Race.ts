@@ -13,10 +13,9 @@ export class Race<T> {
   #timer: Subscription | undefined;
   /** Whether it goes on, and is not decided: one more may enter. */
   isOpen = false;
-  /** How many have entered it since it began, */
+  /** How many have entered it since it began. */
   entered = 0;
-  /** and the targets among them, with those that could not. */
-  readonly tried = new Set<FallbackTarget<T>>();
+  #tried: Set<FallbackTarget<T>> | undefined;
   /** Of those that failed the earliest. */
   #failed: { readonly number: number; readonly error: unknown } | undefined;
 
@@ -27,11 +26,16 @@ export class Race<T> {
     this.#hedging = hedging;
   }
 
+  /** The targets that have entered it, with those that could not. */
+  get tried(): Set<FallbackTarget<T>> {
+    return (this.#tried ??= new Set());
+  }
+
   /** @param beside - whether it enters beside those that run */
   enter(lane: Lane<T>, beside: boolean): void {
     this.isOpen = true;
     this.entered = beside ? this.entered + 1 : 1;
-    if (!beside) this.tried.clear();
+    if (!beside) this.#tried = undefined;
     this.#lanes.push(lane);
     lane.start();
   }

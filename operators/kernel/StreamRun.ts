@@ -88,7 +88,7 @@ class StreamRun<T> implements LaneOwner<T> {
     this.#destination = destination;
     this.#recoveries = plan.recoveries?.map((make) => make()) ?? [];
     this.#startedAt = scheduler.now();
-    this.#tree = new Tree(() => scheduler.now(), maxAttempts, maxElapsedMs, plan.tree);
+    this.#tree = new Tree(scheduler, maxAttempts, maxElapsedMs, plan.tree);
     this.#race = new Race(hedge, scheduler, (afterMs) => hedge && this.#hedge(hedge, afterMs));
     const { collects = 'nothing' } = partials ?? {};
     // What a seam leaves out is not delivered, and must not be counted.

@@ -1,17 +1,19 @@
+import type { SchedulerLike } from 'rxjs';
+
 /** What all attempts at one stream share, whoever makes them: retries, fallbacks, hedges, continuations. */
 export class Tree {
   /** Attempts whose source was opened, refused ones not counted. */
   attempts = 0;
-  readonly #clock: () => number;
+  readonly #scheduler: SchedulerLike;
   readonly #startedAt: number;
   readonly #maxAttempts: number;
   readonly #maxElapsedMs: number;
   readonly #parent: Tree | undefined;
 
   /** @param parent - that of the stream of which this one is a part: its limits hold as well */
-  constructor(clock: () => number, maxAttempts = Infinity, maxElapsedMs = Infinity, parent?: Tree) {
-    this.#clock = clock;
-    this.#startedAt = clock();
+  constructor(scheduler: SchedulerLike, maxAttempts = Infinity, maxElapsedMs = Infinity, parent?: Tree) {
+    this.#scheduler = scheduler;
+    this.#startedAt = scheduler.now();
     this.#maxAttempts = maxAttempts;
     this.#maxElapsedMs = maxElapsedMs;
     this.#parent = parent;
@@ -24,7 +26,7 @@ export class Tree {
 
   /** Whether one more attempt may start after so many ms; others may have taken its place by then. */
   allows(delayMs = 0): boolean {
-    const inTime = this.#clock() + delayMs - this.#startedAt <= this.#maxElapsedMs;
+    const inTime = this.#scheduler.now() + delayMs - this.#startedAt <= this.#maxElapsedMs;
     return inTime && !this.isFull && (this.#parent?.allows(delayMs) ?? true);
   }
 

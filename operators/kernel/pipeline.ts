@@ -108,7 +108,7 @@ export class Pipeline<T> {
   /** The limits of one stream, to be shared with others that are a part of it. */
   tree(): Tree {
     const { maxAttempts, maxElapsedMs, scheduler } = this.#plan;
-    return new Tree(() => scheduler.now(), maxAttempts, maxElapsedMs);
+    return new Tree(scheduler, maxAttempts, maxElapsedMs);
   }
 
   /** The operator that runs streams by it, reporting to `hub`. */

@@ -149,6 +149,8 @@ export class SignalsHub {
   tell(stream: number, attempt: number, body: StreamEventBody): void {
     if (body.type === 'retry.scheduled') this.#streams.retries++;
     else if (body.type === 'fallback') this.#streams.fallbacks++;
+    // Asked here, too: what nobody hears is not made.
+    if (!this.#events.observed) return;
     this.#emit({ ...body, timestamp: this.#scheduler.now(), stream, attempt });
   }
 
