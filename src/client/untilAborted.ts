@@ -1,6 +1,7 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { safeCause } from '../errors/redact';
 import { WeirError } from '../errors/WeirError';
+import { onAbort } from '../sources/onAbort';
 
 /** Ends a stream with E4002 when the signal is aborted, whatever the stream waits for: a slot, a retry, a read. */
 export const untilAborted =
@@ -17,7 +18,6 @@ export const untilAborted =
             abort();
             return undefined;
           }
-          signal.addEventListener('abort', abort);
-          subscriber.add(() => signal.removeEventListener('abort', abort));
+          subscriber.add(onAbort(signal, abort));
           return source.subscribe(subscriber);
         });

@@ -12,6 +12,7 @@ import type { ChatRequest } from './ChatRequest';
 import { originOf } from './dialect';
 import { dropEcho } from './dropEcho';
 import { errorResponse } from './errorResponse';
+import { onAbort } from './onAbort';
 import { limitOption, requesting, UNSUBSCRIBED } from './plumbing';
 import { prepareCall, type CallOptions, type ChatCall } from './prepareCall';
 import { MAX_EVENT_BYTES, readEvents } from './readEvents';
@@ -90,9 +91,7 @@ export function openChat(
     };
     const { provider, model, dialect, config, url, ...init } = prepare();
     if (signal?.aborted) throw cancelled();
-    const onAbort = (): void => subscriber.error(cancelled());
-    signal?.addEventListener('abort', onAbort);
-    subscriber.add(() => signal?.removeEventListener('abort', onAbort));
+    if (signal) subscriber.add(onAbort(signal, () => subscriber.error(cancelled())));
 
     const connecting = (connectMs < NEVER_MS ? timer(connectMs) : NEVER).subscribe(() =>
       subscriber.error(new StreamTimeoutError('connect', connectMs, origin)),

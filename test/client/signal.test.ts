@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { clientOf, errorOf, provide, request } from '../support/chat';
+import { streamChat } from 'rx-weir';
+import { clientOf, errorOf, KEY, OPENAI, provide, request } from '../support/chat';
 
 const CANCELLED = { code: 'E4002', kind: 'cancelled' };
 
@@ -67,5 +68,23 @@ describe('signal', () => {
       client.stream(request, { signal: controller.signal }).subscribe({ complete: resolve });
     });
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+  });
+
+  it('has one listener, however many streams it ends', async () => {
+    const provider = await provide({ script: { stall: { afterChars: 3 } } });
+    const client = clientOf(provider);
+    const options = { apiKey: KEY, baseUrl: provider.baseUrl('openai') };
+    const controller = new AbortController();
+    const { signal } = controller;
+    const errors = Array.from({ length: 20 }, (_, i) =>
+      errorOf(
+        i % 2 ? client.stream(request, { signal }) : streamChat({ model: OPENAI, ...request }, { ...options, signal }),
+      ),
+    );
+    await provider.when(() => provider.requests.filter(({ outcome }) => outcome === 'stalled').length === 20);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort();
+    for (const error of await Promise.all(errors)) expect(error).toMatchObject(CANCELLED);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
