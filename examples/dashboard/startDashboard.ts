@@ -41,13 +41,16 @@ export async function startDashboard({ port = 0, paceMs = 40 }: DashboardOptions
   const provider = await startFaultyProvider({ script: playFaults(() => faults, paceMs), exposeHeaders: true });
   const closing: (() => unknown)[] = [() => provider.close()];
   const close = async (): Promise<void> => {
-    await Promise.all(closing.splice(0).map((end) => end()));
+    // The last one first: what it uses is still there.
+    for (const end of closing.splice(0).reverse()) await end();
   };
   try {
     const lanes = await startLanes(LANES, Number(new URL(provider.url).port));
     closing.push(() => lanes.close());
     const tidy = setInterval(() => {
-      if (provider.requests.length > MOST_RECORDS && provider.active === 0) provider.reset();
+      const { active, requests } = provider;
+      // What is in progress then is cut, and mended.
+      if (requests.length > MOST_RECORDS * (active === 0 ? 1 : 5)) provider.reset();
     }, 10_000);
     tidy.unref();
     closing.push(() => clearInterval(tidy));

@@ -24,8 +24,11 @@ const passCutsOn = (proxy) =>
   );
 
 /** For Vite's `server.proxy`, and for Angular's `proxyConfig`, which Vite is given. */
+/** One, also where the server starts anew for an edit of its configuration. */
+let provider;
+
 export async function apiProxy() {
-  const target = process.env.PROVIDER_URL ?? (await startProvider()).url;
+  const target = process.env.PROVIDER_URL ?? (await (provider ??= startProvider())).url;
   return {
     '/api': { target, changeOrigin: true, rewrite: (path) => path.replace(/^\/api/, ''), configure: passCutsOn },
   };

@@ -210,7 +210,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     }
     // Whoever leaves at what was held back until now leaves a source that is complete.
     this.#complete = this.#done = true;
-    if (this.contents === 0) this.#deliver([]);
+    if (this.contents === 0) this.#deliver(this.#hold([]));
     this.#stop({ kind: 'complete' });
   }
 
@@ -233,20 +233,27 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   /** The first content: from here on nothing can be taken back. */
   #commit(value: T): void {
     const { hub, scheduler } = this.#settings;
+    // Before anybody is told, who may make the source say more: that comes behind it.
+    const held = this.#hold([value]);
     this.#watchdog?.content();
     if (hub || this.#permit) {
       const now = (this.#contentAt = scheduler.now());
       this.#permit?.content(now);
       hub?.delivering(this.#openedAt ?? now, now);
     }
-    this.#deliver([value]);
+    this.#deliver(held);
   }
 
-  /** What was held back, and these. */
-  #deliver(values: T[]): void {
+  /** From now on values wait behind these. @returns what was held back, which comes before them */
+  #hold(values: T[]): readonly T[] {
     const held = this.#held ?? [];
     this.#held = undefined;
     this.#delivery.wait(values);
+    return held;
+  }
+
+  /** What was held back, and what waits behind it. */
+  #deliver(held: readonly T[]): void {
     let told: readonly T[];
     try {
       // Whoever was told of the first content may have left.

@@ -1,8 +1,8 @@
-import { ReplaySubject, type BehaviorSubject, type Observable, type Subscription } from 'rxjs';
+import { ReplaySubject, type BehaviorSubject, type Observable, type Subject, type Subscription } from 'rxjs';
 import { classifyError } from '../errors/classifyError';
 import type { WeirError } from '../errors/WeirError';
 import type { ChatEvent } from '../events/ChatEvent';
-import { rewindOf, textOf } from '../events/defaults';
+import { rewindOf } from '../events/defaults';
 import type { LiveSubject } from '../signals/LiveSubject';
 import { NOTHING, withEvent, type ChatMessageState } from '../sources/accumulate';
 import type { ClientSignals } from './ClientSignals';
@@ -13,8 +13,20 @@ export interface ChatRunState extends ChatMessageState {
   readonly status: 'streaming' | 'completed' | 'failed' | 'cancelled';
   /** Why it has failed; what has arrived before is kept. */
   readonly error?: WeirError;
-  /** Where the answer was cut, and gone on with. */
-  readonly resumes: readonly Extract<ChatEvent, { type: 'resume' }>[];
+  /** The seams in the text: where it was cut, and gone on with behind `at` characters. One that a rewind takes back is forgotten. */
+  readonly resumes: readonly Resume[];
+}
+
+type Resume = Extract<ChatEvent, { type: 'resume' }>;
+
+/** The seams, with one more event. An answer that begins anew is shown from the first difference on: there its seam is. */
+function resumesWith(event: ChatEvent, { resumes, text }: ChatRunState): readonly Resume[] {
+  if (event.type === 'resume') return [...resumes, event.strategy === 'rewind' ? { ...event, at: text.length } : event];
+  const to = rewindOf(event);
+  const last = resumes.at(-1);
+  if (to === undefined || !last) return resumes;
+  if (to === 0) return [];
+  return [...resumes.slice(0, -1).filter(({ at }) => at <= to), { ...last, at: Math.min(last.at, to) }];
 }
 
 /**
@@ -34,49 +46,49 @@ export class ChatRun {
   /** The client's live state while the answer runs; completes with it. */
   readonly signals$: BehaviorSubject<ClientSignals>;
   readonly #subscription: Subscription;
-  readonly #end: (status: ChatRunState['status']) => void;
+  readonly #cancel: () => void;
 
   constructor(source: Observable<ChatEvent>, signals: () => LiveSubject<ClientSignals>) {
     const events = new ReplaySubject<ChatEvent>(Infinity);
     // ReplaySubjects, not BehaviorSubjects: who comes when all is over still gets the last value.
     const text = new ReplaySubject<string>(1);
     const states = new ReplaySubject<ChatRunState>(1);
-    let state: ChatRunState = { ...NOTHING, status: 'streaming', resumes: [] };
-    text.next('');
-    states.next(state);
     const live = signals();
+    let state: ChatRunState = { ...NOTHING, status: 'streaming', resumes: [] };
+    let told = '';
+    let isOver = false;
+    text.next(told);
+    states.next(state);
     this.events$ = events.asObservable();
     this.text$ = text.asObservable();
     this.state$ = states.asObservable();
     this.signals$ = live;
-    const conclude = (change: Pick<ChatRunState, 'status' | 'error'>): void => {
-      // Before anybody is told, who may cancel then; a subject that is complete takes no more.
-      states.next({ ...state, ...change });
+
+    /** The first end is the one, whatever is done by those who are told of it. */
+    const end = (how: Pick<ChatRunState, 'status' | 'error'>, finish: (subject: Subject<unknown>) => void): void => {
+      if (isOver) return;
+      isOver = true;
+      state = { ...state, ...how };
+      states.next(state);
       states.complete();
-    };
-    this.#end = (status) => {
-      conclude({ status });
-      text.complete();
-      events.complete();
+      if (state.text !== told) text.next(state.text); // whoever was told the last event has ended the run
+      finish(text as Subject<unknown>);
+      finish(events as Subject<unknown>);
       live.complete();
     };
+    const complete = (subject: Subject<unknown>): void => subject.complete();
     this.#subscription = source.subscribe({
       next: (event) => {
-        const { status } = state;
-        const resumes = event.type === 'resume' ? [...state.resumes, event] : state.resumes;
-        state = { ...withEvent(state, event), status, resumes };
-        if (textOf(event) || rewindOf(event) !== undefined) text.next(state.text);
-        states.next(state);
+        state = { ...withEvent(state, event), status: 'streaming', resumes: resumesWith(event, state) };
         events.next(event);
+        if (!isOver && (state.text !== told || rewindOf(event) !== undefined)) text.next((told = state.text));
+        if (!isOver) states.next(state);
       },
-      error: (error: unknown) => {
-        conclude({ status: 'failed', error: classifyError(error) });
-        text.error(error);
-        events.error(error);
-        live.complete();
-      },
-      complete: () => this.#end('completed'),
+      error: (error: unknown) =>
+        end({ status: 'failed', error: classifyError(error) }, (subject) => subject.error(error)),
+      complete: () => end({ status: 'completed' }, complete),
     });
+    this.#cancel = () => end({ status: 'cancelled' }, complete);
   }
 
   /** So that Vue's `ref` puts no proxy around it, behind which it could not work. */
@@ -87,6 +99,6 @@ export class ChatRun {
   /** Stops the answer: the request is aborted now, and everything completes. Does nothing when it is over. */
   cancel(): void {
     this.#subscription.unsubscribe();
-    this.#end('cancelled');
+    this.#cancel();
   }
 }

@@ -6,15 +6,17 @@
 export function pause(signal: AbortSignal, begin: (done: () => void) => () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
+    const end = (): void => signal.removeEventListener('abort', leave);
     const leave = (): void => {
+      end();
       undo();
       reject(signal.reason as Error);
     };
-    signal.addEventListener('abort', leave, { once: true });
     const undo = begin(() => {
-      signal.removeEventListener('abort', leave);
+      end();
       resolve();
     });
+    signal.addEventListener('abort', leave);
   });
 }
 

@@ -1,7 +1,7 @@
-import { BehaviorSubject, filter, firstValueFrom, lastValueFrom } from 'rxjs';
+import { BehaviorSubject, filter, firstValueFrom, lastValueFrom, Subject, type Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { accumulate, isWeirError, ResilientExecutor, type ChatRunState } from 'rx-weir';
-import { all, clientOf, errorOf, OPENAI, provide, request, TEXT } from '../support/chat';
+import { accumulate, ChatRun, isWeirError, ResilientExecutor, type ChatEvent, type ChatRunState } from 'rx-weir';
+import { all, clientOf, errorOf, OPENAI, provide, request, shown, TEXT } from '../support/chat';
 
 describe('client.run', () => {
   it('starts at the call, without a subscriber, and once for however many', async () => {
@@ -107,6 +107,70 @@ describe('client.run', () => {
     const late = client.run(request);
     late.events$.subscribe({ complete: () => late.cancel() });
     expect(await lastValueFrom(late.state$)).toMatchObject({ status: 'completed', text: TEXT });
+  });
+
+  it('cancel() may be called by those who are told a state, and changes no end', async () => {
+    const provider = await provide();
+    const client = clientOf(provider);
+    const long = client.run(request);
+    const states: ChatRunState[] = [];
+    long.state$.subscribe((state) => {
+      states.push(state);
+      if (state.text.length > 20) long.cancel();
+    });
+    const { text } = await lastValueFrom(long.state$);
+    expect(states.map(({ status }) => status).filter((status) => status === 'cancelled')).toHaveLength(1);
+    expect(await all(long.text$)).toEqual([text]);
+    expect(shown(await all(long.events$))).toBe(text);
+
+    const whole = client.run(request);
+    whole.state$.subscribe(({ status }) => status !== 'streaming' && whole.cancel());
+    expect(await lastValueFrom(whole.state$)).toMatchObject({ status: 'completed', text: TEXT });
+
+    provider.script('openai', { status: 401 });
+    const failing = client.run(request);
+    failing.state$.subscribe(({ status }) => status !== 'streaming' && failing.cancel());
+    expect(await lastValueFrom(failing.state$)).toMatchObject({ status: 'failed', error: { code: 'E1002' } });
+    for (const stream of [failing.text$, failing.events$]) {
+      expect(await errorOf(stream)).toMatchObject({ code: 'E1002' });
+    }
+  });
+
+  it.each(['events$', 'text$', 'state$'] as const)(
+    'what %s was told last, all were, when it cancels then',
+    async (by) => {
+      const provider = await provide();
+      const run = clientOf(provider).run(request);
+      let seen = 0;
+      (run[by] as Observable<unknown>).subscribe(() => ++seen === 7 && run.cancel());
+      const { text } = await lastValueFrom(run.state$);
+      expect(text.length).toBeGreaterThan(0);
+      expect(await all(run.text$)).toEqual([text]);
+      expect(shown(await all(run.events$))).toBe(text);
+    },
+  );
+
+  it('state$ has the seams that are in its text, and no others', () => {
+    const source = new Subject<ChatEvent>();
+    const run = new ChatRun(source, () => ({ complete: () => undefined }) as never);
+    const states: ChatRunState[] = [];
+    run.state$.subscribe((state) => states.push(state));
+    const marks = () => states.at(-1)!.resumes.map(({ at, strategy }) => `${strategy} ${at}`);
+    const resume = (strategy: 'instruct' | 'rewind', at: number) =>
+      source.next({ type: 'resume', strategy, at, attempt: 2 });
+    source.next({ type: 'text', text: '0123456789' });
+    resume('instruct', 10);
+    source.next({ type: 'text', text: 'abcdefghij' });
+    expect(marks()).toEqual(['instruct 10']);
+    resume('rewind', 0); // begins anew; what is equal is not shown again
+    expect(marks()).toEqual(['instruct 10', 'rewind 20']);
+    source.next({ type: 'rewind', to: 15 }); // and this is where it differs
+    expect(marks()).toEqual(['instruct 10', 'rewind 15']);
+    resume('rewind', 0);
+    source.next({ type: 'rewind', to: 9 });
+    expect(marks()).toEqual(['rewind 9']);
+    source.next({ type: 'rewind', to: 0 });
+    expect(marks()).toEqual([]);
   });
 
   it("is nothing that Vue's `ref` puts a proxy around, and neither are signals and executors", async () => {

@@ -17,7 +17,9 @@ import {
   verifyComplete,
   type ChatEvent,
   type WeirEvent,
+  WeirError,
 } from 'rx-weir';
+import { Time } from '../support/time';
 import { see, VirtualTime } from '../support/virtual';
 
 // Cases that an independent review found; each failed when it was written.
@@ -238,5 +240,49 @@ describe('fallbackTo', () => {
     const refused = of(1).pipe(circuitBreak(isolated));
     refused.pipe(fallbackTo(refused), circuitBreak(outer)).subscribe({ error: () => undefined });
     expect(outer.state).toBe('closed');
+  });
+});
+
+describe('who is told of the first content, and makes the source say more', () => {
+  it('by a circuit event', () => {
+    const time = new Time();
+    const source = new Subject<string>();
+    const executor = new ResilientExecutor(
+      { circuitBreaker: { failureThreshold: 1, cooldownMs: 10 }, retry: { maxRetries: 1 } },
+      { scheduler: time },
+    );
+    throwError(() => new WeirError('down', { code: 'E2002' }))
+      .pipe(executor.protect())
+      .subscribe({ error: () => undefined });
+    time.advance(20);
+    const seen: string[] = [];
+    executor.events$.subscribe((event) => event.type === 'circuit' && event.to === 'closed' && source.next('B'));
+    const subscription = source.pipe(executor.protect()).subscribe((value) => seen.push(value));
+    source.next('A');
+    source.next('C');
+    expect(seen).toEqual(['A', 'B', 'C']);
+    subscription.unsubscribe();
+  });
+
+  it('by a snapshot, or makes it end', () => {
+    for (const ends of [false, true]) {
+      const source = new Subject<string>();
+      const executor = new ResilientExecutor({ retry: {} }, { scheduler: new Time() });
+      const seen: string[] = [];
+      const subscription = source.pipe(executor.protect()).subscribe({
+        next: (value) => seen.push(value),
+        complete: () => seen.push('|'),
+      });
+      let told = false;
+      executor.signals$.subscribe(({ streams }) => {
+        if (!streams.firstContentMs || told) return;
+        told = true;
+        source.next('B');
+        if (ends) source.complete();
+      });
+      source.next('A');
+      expect(seen).toEqual(ends ? ['A', 'B', '|'] : ['A', 'B']);
+      subscription.unsubscribe();
+    }
   });
 });

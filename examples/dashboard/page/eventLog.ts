@@ -18,6 +18,8 @@ export function showEvents(events$: Observable<ClientEvent>): Subscription {
   const filters = byId('kinds', HTMLFieldSetElement);
   const kept = new Map<Kind, Entry[]>();
   let number = 0;
+  /** What was told up to this one has been drawn. */
+  let drawn = 0;
   let isPaused = false;
 
   const selected = (): ReadonlySet<string> =>
@@ -30,6 +32,7 @@ export function showEvents(events$: Observable<ClientEvent>): Subscription {
       .sort((a, b) => b.number - a.number)
       .slice(0, KEPT);
   const redraw = (): void => {
+    drawn = number;
     list.replaceChildren(...all().map(line));
     byId('no-events').hidden = list.childElementCount > 0;
   };
@@ -48,7 +51,7 @@ export function showEvents(events$: Observable<ClientEvent>): Subscription {
     // Many at once are one change of the page.
     batched(entries$).subscribe((entries) => {
       if (isPaused) return;
-      const news = entries.filter(({ kind }) => shown.has(kind)).slice(-KEPT);
+      const news = entries.filter((entry) => entry.number > drawn && shown.has(entry.kind)).slice(-KEPT);
       if (news.length === 0) return;
       list.prepend(...news.reverse().map(line));
       while (list.childElementCount > KEPT) list.lastElementChild?.remove();

@@ -13,10 +13,12 @@ export function laneFetch(origins: readonly string[], fetch: typeof globalThis.f
     const leave = (): void => {
       if (isOpen) open.set(origin, (open.get(origin) ?? 0) - 1);
       isOpen = false;
+      init?.signal?.removeEventListener('abort', leave);
     };
     init?.signal?.addEventListener('abort', leave, { once: true });
     try {
-      const response = await fetch(`${origin}${url.pathname}${url.search}`, init);
+      const target = `${origin}${url.pathname}${url.search}`;
+      const response = await fetch(input instanceof Request ? new Request(target, input) : target, init);
       if (response.body) return new Response(endingWith(response.body, leave), response);
       leave();
       return response;

@@ -33,4 +33,6 @@ for (const part of [
 
 // A page that is left aborts what it asked for.
 addEventListener('pagehide', () => page.unsubscribe(), { once: true });
+// And one that is come back to begins anew.
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 document.documentElement.dataset['ready'] = '';

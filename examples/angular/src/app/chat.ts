@@ -50,6 +50,7 @@ export class Chat {
 
   protected send(event: Event, question: string): void {
     event.preventDefault();
+    this.run()?.cancel();
     this.run.set(client.run({ messages: [{ role: 'user', content: question }] }));
   }
 }
