@@ -6,8 +6,6 @@ export default defineConfig({
   test: {
     // Lighter to start than processes, of which each file would get one.
     pool: 'threads',
-    // A world of its own for each file takes as long as its tests. (Modules are evaluated anew for each all the same.)
-    isolate: false,
     // By default one core is left for others, which on two cores is half of the machine.
     maxWorkers: '100%',
     // The end of patience, on a machine that is busy.

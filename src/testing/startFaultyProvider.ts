@@ -18,11 +18,13 @@ import type { FaultyProviderOptions } from './FaultyProviderOptions';
  *
  * It keeps the process alive until it is closed. Requests, keys apart, are recorded in `provider.requests`.
  *
- * @throws RangeError, TypeError naming an option and its value; the system's error if the port is taken
+ * @throws RangeError, TypeError naming an option and its value; TypeError in a browser; the system's error if the port is taken
  */
 export async function startFaultyProvider(options: FaultyProviderOptions = {}): Promise<FaultyProvider> {
   whole('port', options.port ?? 0, 0, 65_535);
-  // Not above: a browser has no such module, and loads this entry for `scriptedStream`.
-  const { createServer } = await import('node:http');
+  // No import: a browser has no such module, and loads this entry for `scriptedStream`.
+  const { createServer } = (globalThis.process as NodeJS.Process | undefined)?.getBuiltinModule('node:http') ?? {};
+  if (!createServer)
+    throw new TypeError('startFaultyProvider is an HTTP server, for which it needs Node: start it there');
   return new FaultyProvider(options, createServer()).listen();
 }

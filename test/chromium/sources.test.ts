@@ -1,7 +1,7 @@
 import { filter, take, toArray, firstValueFrom } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { classifyError, fromEventStream, streamChat, timeoutStream, type ChatEvent } from 'rx-weir';
-import { DEFAULT_TEXT, type DialectName, type Reply } from 'rx-weir/testing';
+import { DEFAULT_TEXT, startFaultyProvider, type DialectName, type Reply } from 'rx-weir/testing';
 import { collect } from '../support/streams';
 import { provide, type Options, type Provided } from './provide';
 
@@ -126,4 +126,8 @@ it('fromEventStream reads a Response of fetch, and leaving it aborts the request
   const events = await firstValueFrom(fromEventStream(response).pipe(take(3), toArray()));
   expect(events).toHaveLength(3);
   await provider.until('aborted');
+});
+
+it('startFaultyProvider says that it is for Node', async () => {
+  await expect(startFaultyProvider()).rejects.toThrow(/needs Node/);
 });

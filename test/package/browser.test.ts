@@ -28,6 +28,10 @@ it.each(['rx-weir', 'rx-weir/operators'])('%s leads to nothing of Node', async (
   expect(text.replaceAll('globalThis.process?.env', '')).not.toMatch(/\bprocess[.?[]/);
 });
 
+it('rx-weir/testing is bundled for a browser, which uses scriptedStream', async () => {
+  expect(await bundle(`export { scriptedStream } from 'rx-weir/testing';`)).toContain('scriptedStream');
+});
+
 it('the package chats in a page that has nothing but the browser', async () => {
   const provider = await startFaultyProvider({ script: [{ cut: { afterChars: 40 } }] });
   const script = await bundle(`
