@@ -1,6 +1,5 @@
 import { defineConfig } from 'vitest/config';
 
-/** `npm run test:pages`: the pages of the examples, driven in Chromium. Needs Debian's `chromium`. */
 const common = {
   // A page takes real time; a test waits for what it shows, and these are only the ends of its patience.
   expect: { poll: { timeout: 20_000 } },

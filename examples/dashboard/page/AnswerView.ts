@@ -48,7 +48,12 @@ export class AnswerView {
     if (answer === this.#shown) return;
     const { text, seams, model = 'No model yet', status, error } = answer;
     setText(this.#model, model);
-    setText(this.#status, status === 'stopped' ? `${STATUS.stopped} after ${text.length} characters` : STATUS[status]);
+    setText(
+      this.#status,
+      status === 'stopped'
+        ? `${STATUS.stopped} after ${text.length} character${text.length === 1 ? '' : 's'}`
+        : STATUS[status],
+    );
     setAttribute(this.element, 'data-status', status);
     const sameSeams = this.#shown?.seams.every((seam, i) => seam.at === seams[i]?.at) && seams.length > 0;
     if (seams !== this.#shown?.seams && !(sameSeams && this.#shown?.seams.length === seams.length)) this.#build(answer);
