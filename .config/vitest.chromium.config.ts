@@ -13,6 +13,8 @@ export default defineConfig({
     // These are about Node itself: servers, SDKs, variables, streams.
     exclude: ['**/*.node.test.ts'],
     setupFiles: ['test/support/unhandled.ts'],
+    // Sockets and a browser take real time: this is only the end of a test's patience.
+    testTimeout: 30_000,
     // One page for all: opening one for each file takes as long as the tests.
     isolate: false,
     browser: {

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 const common = {
   // A page takes real time; a test waits for what it shows, and these are only the ends of its patience.
   expect: { poll: { timeout: 20_000 } },
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   hookTimeout: 60_000,
 };
 /** How responsive a page is cannot be seen beside other tests: it comes when they are done. */

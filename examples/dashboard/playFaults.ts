@@ -33,7 +33,11 @@ class Refusals {
  * The provider's script: what the faults are at the moment, and else an answer. Only new answers are cut and stall, so that what
  * goes on with one gets through.
  */
-export function playFaults(faults: () => Faults, paceMs: number, random: () => number = Math.random): ReplyFunction {
+export function playFaults(
+  faults: () => Faults,
+  paceMs: () => number,
+  random: () => number = Math.random,
+): ReplyFunction {
   const refusals = new Refusals();
   return (request) => {
     const { errorRate, retryAfter, stall, cutAfter, outages } = faults();
@@ -46,7 +50,7 @@ export function playFaults(faults: () => Faults, paceMs: number, random: () => n
     // Closed in good order: the way that no error tells of.
     const cut = cutAfter !== null && { afterChars: cutAfter, how: 'fin' as const };
     return {
-      ...pace(index, paceMs),
+      ...pace(index, paceMs()),
       text: answerTo(questionOf(request)),
       ...(!continues && cut && { cut }),
       ...(!continues && stall && { stall: { afterChars: STALL_AFTER_CHARS } }),

@@ -30,15 +30,16 @@ const REPOSITORY = join(import.meta.dirname, '../..');
 export interface DashboardOptions {
   /** The first port that is tried for the page; 0: any free one. @defaultValue 0 */
   port?: number;
-  /** Between two tokens, in ms. @defaultValue 40: as fast as one can read along */
-  paceMs?: number;
+  /** Between two tokens, in ms; a function is asked for each answer. @defaultValue 40: as fast as one can read along */
+  paceMs?: number | (() => number);
 }
 
 /** Starts the faulty provider, the lanes that lead to it, and the page. */
 export async function startDashboard({ port = 0, paceMs = 40 }: DashboardOptions = {}): Promise<Dashboard> {
   let faults: Faults = HEALTHY;
   // With exposed headers, as a page cannot read Retry-After from elsewhere without.
-  const provider = await startFaultyProvider({ script: playFaults(() => faults, paceMs), exposeHeaders: true });
+  const pace = typeof paceMs === 'number' ? () => paceMs : paceMs;
+  const provider = await startFaultyProvider({ script: playFaults(() => faults, pace), exposeHeaders: true });
   const closing: (() => unknown)[] = [() => provider.close()];
   const close = async (): Promise<void> => {
     // The last one first: what it uses is still there.

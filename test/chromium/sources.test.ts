@@ -81,7 +81,7 @@ describe.each(DIALECTS)('a chat with %s over CORS', (name) => {
   it.each<[string, Reply, boolean]>([
     ['before the headers', { headersMs: 60_000 }, false],
     ['before the first token', { firstTokenMs: 60_000 }, false],
-    ['in the middle', { paceMs: 5 }, true],
+    ['in the middle', { paceMs: 5, text: DEFAULT_TEXT.repeat(200) }, true],
     ['in a stall', { stall: { afterChars: 10 } }, true],
   ])('aborts the request when it is left %s', async (_, reply, hasText) => {
     const provider = await provide({ script: reply });

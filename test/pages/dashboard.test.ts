@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
 import { ANSWERS } from '../../examples/dashboard/answers';
-import { dashboards, eventually } from './support/dashboard';
+import { dashboards, eventually, SLOW_MS } from './support/dashboard';
 
 const dashboard = dashboards();
 
 it('streams the answer to a question, token by token', async () => {
+  dashboard.pace(30);
   const { page, ask, until, exchange } = await dashboard.open();
   await page.evaluate(() => {
     const seen: string[] = [];
@@ -41,7 +42,7 @@ it('makes a cut answer whole, and marks where it was cut', async () => {
     ['completed', 'instruct'],
   ]);
   await eventually(() => acted('resume')).toBe(1);
-  expect(await acted('verifyComplete')).toBe(1);
+  await eventually(() => acted('verifyComplete')).toBe(1);
   await page
     .getByRole('list', { name: 'Events' })
     .getByText(/gpt-4o: cut after \d+ tokens, and goes on/)
@@ -66,11 +67,12 @@ it('opens the circuit in an outage, answers with the fallback, and closes it whe
   expect(await text()).toBe(ANSWERS['What happens in an outage?']);
   const events = page.getByRole('list', { name: 'Events' });
   await events.getByText(/gpt-4o gives up \(the circuit is open.*\), claude-3-5-sonnet takes over/).waitFor();
-  expect(await acted('fallbackTo')).toBe(1);
-  expect(await acted('retryBackoff')).toBe(3);
+  await eventually(() => acted('fallbackTo')).toBe(1);
+  await eventually(() => acted('retryBackoff')).toBe(3);
 
   await page.getByRole('group', { name: 'Outage' }).getByRole('checkbox', { name: 'gpt-4o' }).uncheck();
   await page.getByText('Nothing goes wrong now.').waitFor();
+  dashboard.pace(SLOW_MS);
   await page.clock.fastForward(8_000);
   await circuit.getByText('half-open', { exact: true }).waitFor();
   await button('Retry').click();
@@ -83,6 +85,7 @@ it('opens the circuit in an outage, answers with the fallback, and closes it whe
 it('aborts the request when Stop is pressed, and asks anew when Retry is', async () => {
   const { button, exchange, ask, until, text } = await dashboard.open();
   expect(await button('Stop').getAttribute('aria-disabled')).toBe('true');
+  dashboard.pace(SLOW_MS);
   await ask('What is a weir?');
   await until('answers now');
   await button('Stop').click();
@@ -93,6 +96,7 @@ it('aborts the request when Stop is pressed, and asks anew when Retry is', async
   expect(stopped.length).toBeLessThan(ANSWERS['What is a weir?'].length);
   expect(request.sentText.startsWith(stopped)).toBe(true);
 
+  dashboard.pace(10);
   await button('Retry').click();
   await until('complete');
   expect(await exchange.getByText('What is a weir?').count()).toBe(1);
@@ -113,7 +117,7 @@ it('waits as long as Retry-After says, and tells so', async () => {
   await card('gpt-4o').getByText('retries1').waitFor();
   await until('complete');
   expect(await text()).toBe(ANSWERS['What happens on a 429?']);
-  expect(await acted('retryBackoff')).toBe(1);
+  await eventually(() => acted('retryBackoff')).toBe(1);
   const [refused, answered] = dashboard.provider.requests;
   expect([refused!.status, answered!.status]).toEqual([429, 200]);
   expect(answered!.startedAt - refused!.startedAt).toBeGreaterThanOrEqual(1_000);
@@ -179,7 +183,7 @@ it('lists events by kind, and stands still while it is paused', async () => {
   await ask('What is a weir?');
   await events.getByText('retryBackoff').waitFor();
   await page.getByRole('checkbox', { name: 'Recovery' }).uncheck();
-  expect(await events.getByText('retryBackoff').count()).toBe(0);
+  await eventually(() => events.getByText('retryBackoff').count()).toBe(0);
   await page.getByRole('checkbox', { name: 'Attempts' }).check();
   await events.getByText('gpt-4o: asked (attempt 2)').waitFor();
   await until('complete');
@@ -192,5 +196,5 @@ it('lists events by kind, and stands still while it is paused', async () => {
   await until('complete');
   expect(await events.getByRole('listitem').count()).toBe(before);
   await button('Go on').click();
-  expect(await events.getByRole('listitem').count()).toBe(before + 2);
+  await eventually(() => events.getByRole('listitem').count()).toBe(before + 2);
 });

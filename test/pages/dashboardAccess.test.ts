@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { Page } from 'playwright';
 import { expect, it } from 'vitest';
 import { ANSWERS } from '../../examples/dashboard/answers';
-import { dashboards, eventually } from './support/dashboard';
+import { dashboards, eventually, SLOW_MS } from './support/dashboard';
 
 const dashboard = dashboards();
 
@@ -63,6 +63,7 @@ it('passes axe in light and in dark, and fits on a phone of 360 pixels', async (
 }, 60_000);
 
 it('can be led by the keyboard alone', async () => {
+  dashboard.pace(SLOW_MS);
   const { page, until, exchange } = await dashboard.open();
   const focused = (): Promise<string | undefined> =>
     page.evaluate(() => {
@@ -94,6 +95,7 @@ it('can be led by the keyboard alone', async () => {
   expect(await focused()).toBe('Stop');
   await page.keyboard.press('Tab');
   expect(await focused()).toBe('Retry');
+  dashboard.pace(10);
   await page.keyboard.press('Enter');
   await until('complete');
   expect(await exchange.getByText('What happens in an outage?').count()).toBe(1);
@@ -117,11 +119,15 @@ it('reads the answer out in whole sentences, each once', async () => {
       for (const { addedNodes } of records) for (const node of addedNodes) said.push(node.textContent ?? '');
     }).observe(region, { childList: true, subtree: true, characterData: true });
   });
-  const said = (): Promise<string[]> => page.evaluate(() => (window as unknown as { said: string[] }).said.splice(0));
+  const said = async (): Promise<string[]> => {
+    await eventually(() => page.evaluate(() => (window as unknown as { said: string[] }).said.at(-1))).toBe(
+      'End of the answer.',
+    );
+    return page.evaluate(() => (window as unknown as { said: string[] }).said.splice(0));
+  };
   await ask('What is a weir?');
   await until('complete');
   const spoken = await said();
-  expect(spoken.at(-1)).toBe('End of the answer.');
   expect(spoken.slice(0, -1).join(' ')).toBe(ANSWERS['What is a weir?']);
   expect(spoken.every((text) => /[.🌊]$/u.test(text))).toBe(true);
 
@@ -146,6 +152,7 @@ it('goes on in a hidden tab, where there are no frames', async () => {
       window.requestAnimationFrame = () => 0;
     }),
   );
+  dashboard.pace(40);
   await ask('What is a weir?');
   await until('answers now');
   await until('complete');
@@ -161,6 +168,7 @@ it('draws the last minute in charts, with the numbers in words', async () => {
       const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
       return data.filter((value, i) => i % 4 === 3 && value > 0).length;
     });
+  dashboard.pace(60);
   await ask('What is a weir?');
   await page.locator('#chart-inflight .reading', { hasText: 'gpt-4o 1, claude-3-5-sonnet 0' }).waitFor();
   await until('complete');

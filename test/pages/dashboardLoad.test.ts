@@ -42,8 +42,8 @@ it('runs 200 chats, stays responsive, and ends them all when the slider goes dow
   // Measured on two cores: none to 1 %; 24 % with eight other processes that want them, which is no fault of the page.
   expect(blockedMs / ms).toBeLessThan(0.5);
 
-  const { length } = dashboard.provider.requests;
   await page.getByRole('slider', { name: 'Chats at once' }).fill('0');
+  const { length } = dashboard.provider.requests;
   await card('gpt-4o').getByText('0 of 64, 0 queued').waitFor();
   await dashboard.provider.idle();
   await page.getByText(/^0 streaming, 0 waiting/).waitFor();

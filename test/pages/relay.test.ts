@@ -7,13 +7,14 @@ import { pages } from '../support/chromium';
 
 const browser = pages();
 
-/** The example's page in Chromium, its relay, and a provider behind that. */
+/** The example's page in Chromium, its relay with a client that fetches like this, and a provider behind that. */
 async function open(
   script: Reply | readonly Reply[],
-  graceMs?: number,
+  { graceMs, fetch }: { graceMs?: number; fetch?: typeof globalThis.fetch } = {},
 ): Promise<{ page: Page; provider: FaultyProvider }> {
   const provider = await provide({ script });
-  const relay = await serveRelay(clientOf(provider), { port: 0, ...(graceMs === undefined ? {} : { graceMs }) });
+  const client = clientOf(provider, fetch ? { fetch } : {});
+  const relay = await serveRelay(client, { port: 0, ...(graceMs === undefined ? {} : { graceMs }) });
   const page = await browser.open();
   onTestFinished(async () => {
     await page.context().close();
@@ -28,15 +29,43 @@ const send = (page: Page): Promise<void> => page.getByRole('button', { name: 'Se
 /** The answer has begun, and can still be left. */
 const begun = (page: Page): Promise<void> => expect.poll(() => answer(page)).not.toBe('');
 
+/** A fetch whose answers stop behind their first words, until `goOn` is called. */
+function halting(): { fetch: typeof fetch; goOn: () => void } {
+  let goOn!: () => void;
+  const released = new Promise<void>((resolve) => (goOn = resolve));
+  const halt = (): TransformStream<Uint8Array, Uint8Array> => {
+    const decoder = new TextDecoder();
+    let seen = '';
+    return new TransformStream({
+      async transform(chunk, controller) {
+        seen += decoder.decode(chunk, { stream: true });
+        controller.enqueue(chunk);
+        if (seen.includes('weir holds')) await released;
+      },
+    });
+  };
+  return {
+    fetch: async (...asked) => {
+      const response = await fetch(...asked);
+      return new Response(response.body?.pipeThrough(halt()), response);
+    },
+    goOn,
+  };
+}
+/** An answer that has words to stop behind. */
+const WORDS: Reply = { paceMs: 20, chunkChars: 12 };
+
 /** So slow that a test can act in its middle; it does not wait for the end. */
 const SLOW: Reply = { paceMs: 100, chunkChars: 1 };
 
 it('streams an answer, and shows what the server knows', async () => {
-  const { page, provider } = await open({ stall: { afterChars: 10, ms: 300 } });
+  const { fetch, goOn } = halting();
+  const { page, provider } = await open(WORDS, { fetch });
   await expect.poll(() => page.getByRole('listitem').textContent()).toContain('circuit closed, 0 in flight');
   await send(page);
   await begun(page);
   await expect.poll(() => page.getByRole('listitem').textContent()).toContain('1 in flight');
+  goOn();
   await expect.poll(() => answer(page)).toBe(TEXT);
   await expect.poll(() => page.getByRole('listitem').textContent()).toContain('0 in flight, 1 completed');
   expect(provider.requests).toHaveLength(1);
@@ -61,10 +90,13 @@ it('aborts the request at the provider when Stop is pressed', async () => {
 });
 
 it('goes on with the answer after a reload, which is one request', async () => {
-  const { page, provider } = await open({ stall: { afterChars: 20, ms: 1_500 } });
+  const { fetch, goOn } = halting();
+  const { page, provider } = await open(WORDS, { fetch });
   await send(page);
-  await expect.poll(() => answer(page)).toBe(TEXT.slice(0, 20));
+  await begun(page);
   await page.reload();
+  await begun(page);
+  goOn();
   await expect.poll(() => answer(page)).toBe(TEXT);
   expect(provider.requests).toMatchObject([{ outcome: 'completed' }]);
   // A whole answer is not begun again.
@@ -74,7 +106,7 @@ it('goes on with the answer after a reload, which is one request', async () => {
 });
 
 it('gives an answer up at the provider when the tab is closed', async () => {
-  const { page, provider } = await open(SLOW, 50);
+  const { page, provider } = await open(SLOW, { graceMs: 50 });
   await send(page);
   await begun(page);
   await page.close();

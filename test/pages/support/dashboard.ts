@@ -5,6 +5,9 @@ import { HEALTHY, type Faults } from '../../../examples/dashboard/faults';
 import { startDashboard, type Dashboard } from '../../../examples/dashboard/startDashboard';
 import { pages } from '../../support/chromium';
 
+/** So slow, in ms between two tokens, that a test can act in the middle of an answer; it does not wait for the end. */
+export const SLOW_MS = 150;
+
 /** `expect.poll` with the patience of the other waits: what a page shows takes as long as it takes. */
 export const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000, interval: 20 });
 
@@ -27,6 +30,8 @@ export interface Shown {
 }
 
 export interface Dashboards {
+  /** How slowly the answers of this test come, in ms between two tokens. */
+  pace(ms: number): void;
   readonly provider: FaultyProvider;
   readonly url: string;
   open(options?: BrowserContextOptions, prepare?: (page: Page) => Promise<unknown>): Promise<Shown>;
@@ -36,17 +41,19 @@ export interface Dashboards {
 /**
  * One dashboard per test file, healthy and with an empty recorder for each test. To be called at the top of the file.
  *
- * @param paceMs - between two tokens: nobody reads along
+ * @param usualMs - between two tokens: nobody reads along
  */
-export function dashboards(paceMs = 10): Dashboards {
+export function dashboards(usualMs = 10): Dashboards {
+  let paceMs = usualMs;
   const browser = pages();
   let running: Dashboard | undefined;
   const elsewhere: string[] = [];
   beforeAll(async () => {
-    running = await startDashboard({ paceMs });
+    running = await startDashboard({ paceMs: () => paceMs });
   });
   afterEach(async () => {
     expect(elsewhere.splice(0)).toEqual([]);
+    paceMs = usualMs;
     await set({});
     running!.provider.reset();
   });
@@ -65,6 +72,9 @@ export function dashboards(paceMs = 10): Dashboards {
       return running!.url;
     },
     set,
+    pace: (ms) => {
+      paceMs = ms;
+    },
     async open(options, prepare) {
       const page = await browser.open(options);
       page.on('request', (request) => {
