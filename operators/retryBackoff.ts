@@ -38,6 +38,7 @@ export function retryBackoff<T>(
     ...runtime,
     hold: true,
     partials: partialPlanOf(retry.onPartial, runtime),
+    budget: retry.budget,
     recoveries: [() => new RetryRecovery(retry, runtime.random)],
   });
 }

@@ -1,6 +1,8 @@
 import { charactersOf, countsOf, estimateTokens, type TokenCounts } from '../../src/events/defaults';
 import type { Usage } from '../../src/signals/WeirEvent';
 
+/** What the request has, where nobody counts it. */
+const nothing = (): number => 0;
 const NOTHING_SAID: TokenCounts = { inputTokens: 0, outputTokens: 0 };
 
 /** What one attempt costs, in LLM tokens: what its provider says, and of an attempt that does not end well a guess at the rest. */
@@ -16,7 +18,7 @@ export class Consumption {
 
   /** @param settings - `inputTokens`: an estimate of what the request has */
   constructor({
-    inputTokens = () => 0,
+    inputTokens = nothing,
     textOf,
   }: {
     inputTokens?: (() => number) | undefined;

@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import type { Observable, SchedulerLike } from 'rxjs';
 import { isRejected } from '../../src/errors/WeirError';
 import type { AdmissionPermit, PreflightChecker } from '../../src/policies/PreflightChecker';
 import type { Cost } from '../../src/policies/waiting';
@@ -7,7 +7,10 @@ import type { Outcome, StreamEventBody, Usage } from '../../src/signals/WeirEven
 import { admit } from './admission';
 import { Attempt, type AttemptOwner, type AttemptSettings, type Ending } from './Attempt';
 import type { Outlet } from './Delivery';
+import type { Applicant, Waited } from './Gate';
 import { Meter } from './Meter';
+
+const NO_COST: Required<Cost> = { requests: 1, tokens: 0 };
 
 /** What every attempt at the source itself has to pass. */
 export interface Admission<T> {
@@ -50,13 +53,16 @@ export interface LaneSetup<T> {
 }
 
 /** One try at one source: it is let in, then it has its attempt. */
-export class Lane<T> implements AttemptOwner<T> {
+export class Lane<T> implements AttemptOwner<T>, Applicant {
   readonly setup: LaneSetup<T>;
+  /** What it takes from the rate limiter. */
+  cost: Required<Cost> = NO_COST;
   /** When its source was opened; not while it waits. */
   openedAt: number | undefined;
   readonly #owner: LaneOwner<T>;
   #attempt: Attempt<T> | undefined;
   #leaveQueue: (() => void) | undefined;
+  #waiting = false;
   #ended = false;
 
   constructor(setup: LaneSetup<T>, owner: LaneOwner<T>) {
@@ -67,6 +73,14 @@ export class Lane<T> implements AttemptOwner<T> {
   /** Contents that the consumer has, once this lane delivers. */
   get emitted(): number {
     return this.#attempt?.emitted ?? 0;
+  }
+
+  get priority(): number {
+    return this.setup.admission?.priority ?? 0;
+  }
+
+  get scheduler(): SchedulerLike {
+    return this.setup.settings.scheduler;
   }
 
   get isGuarded(): boolean {
@@ -86,57 +100,50 @@ export class Lane<T> implements AttemptOwner<T> {
   start(): void {
     this.#tell({ type: 'attempt.start' });
     if (this.#ended) return;
-    const { admission, settings } = this.setup;
-    const { scheduler } = settings;
+    const { admission } = this.setup;
     if (!admission) {
       this.#open();
       return;
     }
-    const { checker, wait, cost: given, priority = 0 } = admission;
-    let cost: Required<Cost>;
+    const { checker, wait, cost } = admission;
     try {
-      cost = checker.cost(typeof given === 'function' ? given() : given);
+      this.cost = checker.cost(typeof cost === 'function' ? cost() : cost);
     } catch (thrown) {
-      this.#refuse(thrown);
+      this.refused(thrown);
       return;
     }
     if (this.#ended) return; // it was left in the callback
-    const admitted = (permit: AdmissionPermit): void => {
-      this.#leaveQueue = undefined;
-      const { rateLimiter } = checker;
-      const { usage, countsTokens } = admission;
-      const textOf = countsTokens ? settings.textOf : undefined;
-      const meter = rateLimiter && new Meter(permit, rateLimiter, cost.tokens, usage, textOf, scheduler);
-      // Taking the permit is news to signals$, and whoever listens may have left this stream just then.
-      if (this.#ended) permit.cancel(scheduler.now());
-      else this.#open(permit, meter);
-    };
     if (!wait) {
-      const permit = checker.tryAdmit(cost, scheduler.now());
-      if (isRejected(permit)) this.#refuse(permit);
-      else admitted(permit);
+      const permit = checker.tryAdmit(this.cost, this.scheduler.now());
+      if (isRejected(permit)) this.refused(permit);
+      else this.admitted(permit);
       return;
     }
-    let decided = false;
-    const leaveQueue = admit(checker, {
-      cost,
-      priority,
-      scheduler,
-      admitted: (permit, waited) => {
-        decided = true;
-        if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
-        admitted(permit);
-      },
-      refused: (error) => {
-        decided = true;
-        this.#leaveQueue = undefined;
-        this.#refuse(error);
-      },
-    });
-    if (decided) return;
+    this.#waiting = true;
+    const leaveQueue = admit(checker, this);
+    if (!this.#waiting) return;
     // Whoever was started when it joined the queue may have left this stream.
     if (this.#ended) leaveQueue?.();
     else this.#leaveQueue = leaveQueue;
+  }
+
+  admitted(permit: AdmissionPermit, waited?: Waited): void {
+    this.#waiting = false;
+    this.#leaveQueue = undefined;
+    if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
+    // Taking the permit is news to signals$, as is the end of the wait, and whoever listens may have left this stream just then.
+    if (this.#ended) permit.cancel(this.scheduler.now());
+    else this.#open(permit, this.#meter(permit));
+  }
+
+  refused(error: unknown): void {
+    this.#waiting = false;
+    this.#leaveQueue = undefined;
+    const rejected = isRejected(error);
+    if (rejected) this.#tell({ type: 'rejected', component: error.component, error });
+    if (this.#ended) return; // it was left for that
+    this.#end(rejected ? 'rejected' : 'ignored', error);
+    if (!this.#owner.isOver) this.#owner.ended(this, { kind: 'error', error });
   }
 
   /** Nobody wants it any more: it leaves its queue, or its request is aborted now. */
@@ -168,12 +175,12 @@ export class Lane<T> implements AttemptOwner<T> {
     this.#attempt.open(source);
   }
 
-  #refuse(error: unknown): void {
-    const rejected = isRejected(error);
-    if (rejected) this.#tell({ type: 'rejected', component: error.component, error });
-    if (this.#ended) return; // it was left for that
-    this.#end(rejected ? 'rejected' : 'ignored', error);
-    if (!this.#owner.isOver) this.#owner.ended(this, { kind: 'error', error });
+  #meter(permit: AdmissionPermit): Meter<T> | undefined {
+    const { admission, settings } = this.setup;
+    const { rateLimiter } = admission?.checker ?? {};
+    if (!rateLimiter) return undefined;
+    const textOf = admission?.countsTokens ? settings.textOf : undefined;
+    return new Meter(permit, rateLimiter, this.cost.tokens, admission?.usage, textOf, settings.scheduler);
   }
 
   #end(outcome: Outcome, error?: unknown, usage?: Usage): void {

@@ -4,11 +4,16 @@ import type { HedgePlan } from './HedgePlan';
 import type { FallbackTarget } from '../../src/policies/FallbackChain';
 import type { Lane } from './Lane';
 
+/** Whom it tells that nothing has come for a while, and one more may enter. */
+interface Starter {
+  hedge(afterMs: number): void;
+}
+
 /** The attempts that run at the same time: one, unless it is hedged, and only until one of them has content. */
 export class Race<T> {
   readonly #hedge: HedgePlan<T> | undefined;
   readonly #scheduler: SchedulerLike;
-  readonly #hedging: (afterMs: number) => void;
+  readonly #starter: Starter;
   #lanes: Lane<T>[] = [];
   #timer: Subscription | undefined;
   /** Whether it goes on, and is not decided: one more may enter. */
@@ -19,11 +24,10 @@ export class Race<T> {
   /** Of those that failed the earliest. */
   #failed: { readonly number: number; readonly error: unknown } | undefined;
 
-  /** @param hedging - called when nothing has come for a while, and one more may enter */
-  constructor(hedge: HedgePlan<T> | undefined, scheduler: SchedulerLike, hedging: (afterMs: number) => void) {
+  constructor(hedge: HedgePlan<T> | undefined, scheduler: SchedulerLike, starter: Starter) {
     this.#hedge = hedge;
     this.#scheduler = scheduler;
-    this.#hedging = hedging;
+    this.#starter = starter;
   }
 
   /** The targets that have entered it, with those that could not. */
@@ -36,7 +40,8 @@ export class Race<T> {
     this.isOpen = true;
     this.entered = beside ? this.entered + 1 : 1;
     if (!beside) this.#tried = undefined;
-    this.#lanes.push(lane);
+    // Made anew: an array that grows from none takes room for 17.
+    this.#lanes = [...this.#lanes, lane];
     lane.start();
   }
 
@@ -46,7 +51,7 @@ export class Race<T> {
     this.#timer?.unsubscribe();
     const { afterMs, max } = this.#hedge;
     if (this.entered >= max || afterMs === undefined || afterMs > MAX_DELAY_MS) return;
-    this.#timer = this.#scheduler.schedule(() => this.#hedging(afterMs), afterMs);
+    this.#timer = this.#scheduler.schedule(() => this.#starter.hedge(afterMs), afterMs);
   }
 
   /** One that had entered beside was refused: another may in its place. */
@@ -54,20 +59,21 @@ export class Race<T> {
     const { afterMs } = this.#hedge ?? {};
     if (!this.isOpen || afterMs === undefined) return;
     this.entered--;
-    this.#hedging(afterMs);
+    this.#starter.hedge(afterMs);
   }
 
   /** One has content: whoever lost is aborted before the winner is heard. */
   won(lane: Lane<T>): void {
+    this.isOpen = false;
+    this.#failed = undefined;
+    if (!this.#hedge) return;
+    this.#timer?.unsubscribe();
     const now = this.#scheduler.now();
     // Those that lost as well, as slow as they were at least: else the fast ones alone would make the percentile.
     for (const one of this.#lanes) {
       const { isGuarded, openedAt } = one;
-      if (isGuarded && openedAt !== undefined && (one !== lane || lane.contents > 0)) this.#hedge?.saw(now - openedAt);
+      if (isGuarded && openedAt !== undefined && (one !== lane || lane.contents > 0)) this.#hedge.saw(now - openedAt);
     }
-    this.isOpen = false;
-    this.#timer?.unsubscribe();
-    this.#failed = undefined;
     const losers = this.#lanes.filter((other) => other !== lane);
     this.#lanes = [lane];
     for (const loser of losers) loser.leave();

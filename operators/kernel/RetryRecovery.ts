@@ -34,10 +34,6 @@ export class RetryRecovery<T> implements Recovery<T> {
       : this.#schedule(verdict, failure, ctx);
   }
 
-  succeeded(): void {
-    this.#config.budget?.succeeded();
-  }
-
   #schedule(
     retryable: boolean,
     { error, elapsedMs, isOver, classified, allows }: Failure,

@@ -3,6 +3,7 @@ import { classifyError } from '../../src/errors/classifyError';
 import { StreamTimeoutError } from '../../src/errors/streamErrors';
 import { isRejected, isWeirError } from '../../src/errors/WeirError';
 import type { FallbackChain, FallbackTarget } from '../../src/policies/FallbackChain';
+import type { RetryBudget } from '../../src/policies/RetryBudget';
 import type { SignalsHub } from '../../src/signals/SignalsHub';
 import type { Outcome, StreamEventBody } from '../../src/signals/WeirEvent';
 import { withCause, type AttemptSettings, type Ending } from './Attempt';
@@ -30,6 +31,8 @@ export interface Plan<T> extends AttemptSettings<T> {
   readonly delivered?: Delivered<T> | undefined;
   /** Where the attempts at fallback targets are counted. */
   readonly fallbackHub?: SignalsHub | undefined;
+  /** What successes of attempts at the source itself fill. */
+  readonly budget?: RetryBudget | undefined;
   /** The ways to recover from a failure, the innermost first. */
   readonly recoveries?: (() => Recovery<T>)[];
   /** Limits of all attempts together. */
@@ -60,7 +63,6 @@ class StreamRun<T> implements LaneOwner<T> {
   readonly #plan: Plan<T>;
   readonly #source: Observable<T>;
   readonly #destination: Subscriber<T>;
-  readonly #recoveries: Recovery<T>[];
   readonly #startedAt: number;
   readonly #tree: Tree;
   readonly #race: Race<T>;
@@ -80,16 +82,17 @@ class StreamRun<T> implements LaneOwner<T> {
   #next = 0;
   #delay: Subscription | undefined;
   #deadline: Subscription | undefined;
+  /** Made when they are needed: most streams do not fail. */
+  #recoveries: Recovery<T>[] | undefined;
 
   constructor(plan: Plan<T>, source: Observable<T>, destination: Subscriber<T>) {
     const { hedge, maxAttempts, maxElapsedMs, partials, scheduler, seam } = plan;
     this.#plan = plan;
     this.#source = source;
     this.#destination = destination;
-    this.#recoveries = plan.recoveries?.map((make) => make()) ?? [];
     this.#startedAt = scheduler.now();
-    this.#tree = new Tree(scheduler, maxAttempts, maxElapsedMs, plan.tree);
-    this.#race = new Race(hedge, scheduler, (afterMs) => hedge && this.#hedge(hedge, afterMs));
+    this.#tree = new Tree(scheduler, this.#startedAt, maxAttempts, maxElapsedMs, plan.tree);
+    this.#race = new Race(hedge, scheduler, this);
     const { collects = 'nothing' } = partials ?? {};
     // What a seam leaves out is not delivered, and must not be counted.
     const isAsked = seam !== undefined || collects !== 'nothing';
@@ -141,7 +144,7 @@ class StreamRun<T> implements LaneOwner<T> {
 
   settled(lane: Lane<T>, outcome: Outcome): void {
     if (outcome !== 'success' || !this.#isPrimary || !(lane.isGuarded || !this.#plan.tree)) return;
-    for (const recovery of this.#recoveries) recovery.succeeded?.();
+    this.#plan.budget?.succeeded();
     this.#plan.hedge?.succeeded();
   }
 
@@ -214,8 +217,9 @@ class StreamRun<T> implements LaneOwner<T> {
   }
 
   /** No content has come for a while: starts one more attempt, if that costs nobody else anything. */
-  #hedge(hedge: HedgePlan<T>, afterMs: number): void {
-    const { admission, scheduler } = this.#plan;
+  hedge(afterMs: number): void {
+    const { admission, hedge, scheduler } = this.#plan;
+    if (!hedge) return;
     const { budget } = hedge;
     const chain = this.#plan.hedgeTargets ?? hedge.chain;
     const now = scheduler.now();
@@ -263,9 +267,9 @@ class StreamRun<T> implements LaneOwner<T> {
 
   /** Asks each way to recover in turn, from the one at `index`; what one throws is the error that the next one sees. */
   #recover(error: unknown, index = 0): void {
-    const { partials, scheduler } = this.#plan;
+    const { partials, recoveries, scheduler } = this.#plan;
     const emitted = this.#emitted;
-    const recovery = this.#recoveries[index];
+    const recovery = (this.#recoveries ??= recoveries?.map((make) => make()) ?? [])[index];
     if (!recovery || this.isOver) {
       this.#fail(error);
       return;

@@ -10,10 +10,19 @@ export class Tree {
   readonly #maxElapsedMs: number;
   readonly #parent: Tree | undefined;
 
-  /** @param parent - that of the stream of which this one is a part: its limits hold as well */
-  constructor(scheduler: SchedulerLike, maxAttempts = Infinity, maxElapsedMs = Infinity, parent?: Tree) {
+  /**
+   * @param startedAt - when the stream was subscribed, in ms
+   * @param parent - that of the stream of which this one is a part: its limits hold as well
+   */
+  constructor(
+    scheduler: SchedulerLike,
+    startedAt: number,
+    maxAttempts = Infinity,
+    maxElapsedMs = Infinity,
+    parent?: Tree,
+  ) {
     this.#scheduler = scheduler;
-    this.#startedAt = scheduler.now();
+    this.#startedAt = startedAt;
     this.#maxAttempts = maxAttempts;
     this.#maxElapsedMs = maxElapsedMs;
     this.#parent = parent;

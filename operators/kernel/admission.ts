@@ -12,21 +12,24 @@ import { decide, Gate, type Applicant } from './Gate';
  */
 export function admit(checker: PreflightChecker, applicant: Applicant): (() => void) | undefined {
   const { cost, scheduler } = applicant;
+  const { queues } = checker;
   const now = scheduler.now();
-  const policies = [checker.rateLimiter, checker.backpressure].filter((policy) => policy !== undefined);
   // The breaker is asked before the queue and takes its permit behind it: no probe waits in a queue.
   let refusal: RejectedError | undefined = checker.circuitBreaker?.check(now);
-  for (const policy of policies) refusal ??= refusalAtOnce(policy, applicant, now);
+  const isReady = checker.ready(cost, now);
+  if (!isReady) for (const policy of queues) refusal ??= refusalAtOnce(policy, applicant, now);
   if (refusal) {
     applicant.refused(refusal);
-  } else if (policies.some(({ service }) => service.busy) || !checker.ready(cost, now)) {
+  } else if (!isReady || queues.some(isBusy)) {
     // While lines are being served a newcomer stands behind them, also where something seems free for a moment.
-    return Gate.of(checker, policies).enter(applicant, now);
+    return Gate.of(checker, queues).enter(applicant, now);
   } else {
     decide(checker, applicant, now);
   }
   return undefined;
 }
+
+const isBusy = ({ service }: Queueable): boolean => service.busy;
 
 /** What a newcomer is refused for without waiting: a wait that is too long already, or a full queue. */
 function refusalAtOnce(policy: Queueable, { cost, priority }: Applicant, now: number): RejectedError | undefined {

@@ -102,13 +102,14 @@ export class Pipeline<T> {
       hedge: hedge && new HedgePlan<T>(hedge, clock, { budget: resolved?.budget, preflight: admission.checker }),
       maxAttempts: numberOption('maxAttempts', maxAttempts, { min: 1, integer: true, infinity: true }),
       maxElapsedMs: resolved?.maxElapsedMs,
+      budget: resolved?.budget,
     };
   }
 
   /** The limits of one stream, to be shared with others that are a part of it. */
   tree(): Tree {
     const { maxAttempts, maxElapsedMs, scheduler } = this.#plan;
-    return new Tree(scheduler, maxAttempts, maxElapsedMs);
+    return new Tree(scheduler, scheduler.now(), maxAttempts, maxElapsedMs);
   }
 
   /** The operator that runs streams by it, reporting to `hub`. */

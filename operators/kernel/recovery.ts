@@ -35,6 +35,4 @@ export type Decision<T> =
 export interface Recovery<T> {
   /** @returns `undefined`: not mine, ask the next one. What it throws is the error that the next one sees. */
   decide(failure: Failure): Decision<T> | undefined | PromiseLike<Decision<T> | undefined>;
-  /** An attempt at the source itself succeeded. */
-  succeeded?(): void;
 }

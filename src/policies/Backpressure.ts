@@ -76,16 +76,26 @@ export class Backpressure extends Queueable {
   /** Takes a slot; the caller has checked that one is free. */
   take(): Slot {
     let held = true;
-    this.#inUse++;
-    this.changed();
+    this.enter();
     return {
       release: () => {
         if (!held) return;
-        held = false;
-        this.#inUse--;
-        this.changed();
+        held = false; // before whoever hears of it
+        this.leave();
       },
     };
+  }
+
+  /** @internal As {@link take}, by somebody who will {@link leave} exactly once. */
+  enter(): void {
+    this.#inUse++;
+    this.changed();
+  }
+
+  /** @internal */
+  leave(): void {
+    this.#inUse--;
+    this.changed();
   }
 
   /** Its part of a signals snapshot; `null` where there is no limit. */

@@ -1,11 +1,11 @@
 import { classifyError } from '../errors/classifyError';
 import { PreflightError, type PreflightFailure } from '../errors/rejections';
 import { isRejected, type RejectedError } from '../errors/WeirError';
-import { toBackpressure, type Backpressure, type BackpressureConfig, type Slot } from './Backpressure';
-import { CircuitBreaker, type CircuitBreakerConfig, type CircuitPermit } from './CircuitBreaker';
+import { toBackpressure, type Backpressure, type BackpressureConfig } from './Backpressure';
+import { CircuitBreaker, type CircuitBreakerConfig, type CircuitCall } from './CircuitBreaker';
 import { describe, wallClock } from './options';
-import { RateLimiter, type RateLimiterConfig, type RatePermit } from './RateLimiter';
-import type { Cost, Waiter } from './waiting';
+import { RateLimiter, type RateCharge, type RateLimiterConfig } from './RateLimiter';
+import type { Cost, Queueable, Waiter } from './waiting';
 
 /** What a stream must be admitted by; each part an instance (shared) or its options (made here). */
 export interface AdmissionParts {
@@ -35,32 +35,31 @@ const NO_COST: Required<Cost> = Object.freeze({ requests: 1, tokens: 0 });
  */
 export class AdmissionPermit {
   readonly #checker: PreflightChecker;
-  readonly #circuit: CircuitPermit | undefined;
-  readonly #slot: Slot | undefined;
-  readonly #rate: RatePermit | undefined;
+  readonly #call: CircuitCall | undefined;
+  readonly #charge: RateCharge | undefined;
   #held = true;
   /** @internal Called once the outcome is decided, before the slot is given back. */
   settling: (() => void) | undefined;
 
-  constructor(checker: PreflightChecker, cost: Required<Cost>, circuit: CircuitPermit | undefined, now: number) {
+  constructor(checker: PreflightChecker, cost: Required<Cost>, call: CircuitCall | undefined, now: number) {
     this.#checker = checker;
-    this.#circuit = circuit;
-    this.#slot = checker.backpressure?.take();
-    this.#rate = checker.rateLimiter?.take(cost, now);
+    this.#call = call;
+    checker.backpressure?.enter();
+    this.#charge = checker.rateLimiter?.charge(cost, now);
   }
 
   /** The source gave its first content. */
   content(now: number = this.#checker.clock()): void {
-    if (this.#held) this.#circuit?.content(now);
+    if (this.#held && this.#call) this.#checker.circuitBreaker?.content(this.#call, now);
   }
 
   /** The real cost in LLM tokens, in place of the estimate; the last report wins, also one after the end. */
   settle(tokens: number, now: number = this.#checker.clock()): void {
-    this.#rate?.settle(tokens, now);
+    this.#charge?.settle(tokens, now);
   }
 
   succeed(now: number = this.#checker.clock()): void {
-    this.#end(() => this.#circuit?.succeed(now));
+    this.#end(() => this.#leave(now, false));
   }
 
   /**
@@ -78,8 +77,8 @@ export class AdmissionPermit {
         counts = circuitBreaker?.counts(error, { error: classified });
       } finally {
         // Kept as the cause of refusals: the raw error, or what is left of it without the secrets that it shows.
-        if (counts) this.#circuit?.fail(classified === error ? error : classified.cause, now);
-        else this.#circuit?.ignore(now);
+        if (counts) this.#leave(now, true, classified === error ? error : classified.cause);
+        else this.#leave(now);
         if (code === 'E2001' && retryAfterMs && !isRejected(error)) rateLimiter?.observe({ retryAfterMs }, now);
       }
     });
@@ -87,18 +86,23 @@ export class AdmissionPermit {
   }
 
   ignore(now: number = this.#checker.clock()): void {
-    this.#end(() => this.#circuit?.ignore(now));
+    this.#end(() => this.#leave(now));
   }
 
   /** The stream was left before its source was opened: what it cost is given back too. */
   cancel(now: number = this.#checker.clock()): void {
-    if (this.#held) this.#rate?.cancel(now);
+    if (this.#held) this.#charge?.cancel(now);
     this.ignore(now);
   }
 
   /** The same as {@link ignore}. */
   release(now?: number): void {
     this.ignore(now);
+  }
+
+  /** @param failed - as the breaker takes it */
+  #leave(now: number, failed?: boolean, error?: unknown): void {
+    if (this.#call) this.#checker.circuitBreaker?.leave(this.#call, now, failed, error);
   }
 
   #end(decide: () => void): void {
@@ -109,7 +113,7 @@ export class AdmissionPermit {
     } finally {
       // Last: who waits is started here and must meet the breaker, and the bucket's pause, as this outcome left them.
       this.settling?.();
-      this.#slot?.release();
+      this.#checker.backpressure?.leave();
     }
   }
 }
@@ -123,6 +127,8 @@ export class PreflightChecker {
   readonly circuitBreaker: CircuitBreaker | undefined;
   readonly rateLimiter: RateLimiter | undefined;
   readonly backpressure: Backpressure | undefined;
+  /** @internal The parts that one may have to wait for. */
+  readonly queues: readonly Queueable[];
   /** @internal */
   readonly clock: () => number;
 
@@ -145,6 +151,7 @@ export class PreflightChecker {
         : new RateLimiter({ clock, ...limiter })
       : undefined;
     this.backpressure = backpressure === undefined ? undefined : toBackpressure(backpressure);
+    this.queues = [this.rateLimiter, this.backpressure].filter((part) => part !== undefined);
   }
 
   /** Whether a stream would be admitted now. Takes and changes nothing. */
@@ -173,13 +180,18 @@ export class PreflightChecker {
   /** @internal Takes everything; the caller has checked {@link ready}. The breaker may still refuse. */
   take(cost: Required<Cost>, now: number): AdmissionPermit | RejectedError {
     // Each part tells that it changed: who acts on that must not come between the taking of one and of the next.
-    const tell = [this.circuitBreaker, this.rateLimiter, this.backpressure].map((part) => part?.hold());
+    const { circuitBreaker, rateLimiter, backpressure } = this;
+    circuitBreaker?.hold();
+    rateLimiter?.hold();
+    backpressure?.hold();
     let permit: AdmissionPermit | RejectedError;
     try {
-      const circuit = this.circuitBreaker?.tryAcquire(now);
-      permit = isRejected(circuit) ? circuit : new AdmissionPermit(this, cost, circuit, now);
+      const call = circuitBreaker?.enter(now);
+      permit = isRejected(call) ? call : new AdmissionPermit(this, cost, call, now);
     } finally {
-      for (const told of tell) told?.();
+      circuitBreaker?.tell();
+      rateLimiter?.tell();
+      backpressure?.tell();
     }
     return permit;
   }

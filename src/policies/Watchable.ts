@@ -2,6 +2,7 @@
 export class Watchable<Event = void> {
   // A Set: O(1) removal, and a listener that removes itself while being called is safe.
   readonly #listeners = new Set<(event: Event) => void>();
+  #isHeld = false;
   #held: Event[] | undefined;
 
   /**
@@ -14,17 +15,23 @@ export class Watchable<Event = void> {
     return () => this.#listeners.delete(listener);
   }
 
-  /** @internal Keeps back what there is to tell. @returns a function that tells it */
-  hold(): () => void {
-    const held: Event[] = (this.#held ??= []);
-    return () => {
-      this.#held = undefined;
-      for (const event of held.splice(0)) this.changed(event);
-    };
+  /** @internal Keeps back what there is to tell, until {@link tell}. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** @internal Tells what was kept back. */
+  tell(): void {
+    const held = this.#held;
+    this.#isHeld = false;
+    this.#held = undefined;
+    if (held) for (const event of held) this.changed(event);
   }
 
   protected changed(event: Event): void {
-    if (this.#held) this.#held.push(event);
-    else for (const listener of this.#listeners) listener(event);
+    if (this.#listeners.size === 0) return;
+    if (!this.#isHeld) for (const listener of this.#listeners) listener(event);
+    else if (this.#held) this.#held.push(event);
+    else this.#held = [event];
   }
 }

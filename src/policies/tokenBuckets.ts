@@ -29,7 +29,14 @@ export const both = (of: (dimension: keyof Cost) => number): Required<Cost> => (
  */
 export function refill(from: Buckets, now: number, limits: Limits): Buckets {
   const at = Math.max(from.at, now);
-  return { ...from, at, ...both((d) => Math.min(limits[d].capacity, from[d] + (at - from.at) / limits[d].msEach)) };
+  const ms = at - from.at;
+  const { requests, tokens } = limits;
+  return {
+    at,
+    pausedUntil: from.pausedUntil,
+    requests: Math.min(requests.capacity, from.requests + ms / requests.msEach),
+    tokens: Math.min(tokens.capacity, from.tokens + ms / tokens.msEach),
+  };
 }
 
 /** When the balances were or will be at `cost`. Rounded to 1e-6 ms: so many rounding errors of the balances are forgiven. */
