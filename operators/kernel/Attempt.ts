@@ -134,10 +134,10 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     return this.before + this.contents - this.#rewoundAt;
   }
 
-  /** Subscribes to the source. */
-  open(source: Observable<T>): void {
-    const { hub, scheduler } = this.#settings;
-    this.#openedAt = scheduler.now();
+  /** Subscribes to the source. @param now - in ms */
+  open(source: Observable<T>, now: number): void {
+    const { hub } = this.#settings;
+    this.#openedAt = now;
     hub?.opened();
     if (this.#ending) return;
     // Until `subscribe` returns, the source's own teardown is not known: an end before that is settled after it.

@@ -39,7 +39,7 @@ export interface LaneOwner<T> {
 }
 
 /** What one lane is about. */
-export interface LaneSetup<T> {
+export interface LaneSetup<T> extends Outlet<T> {
   readonly source: Observable<T>;
   readonly settings: AttemptSettings<T>;
   readonly admission: Admission<T> | undefined;
@@ -49,7 +49,6 @@ export interface LaneSetup<T> {
   readonly number: number;
   /** Whether it is at the source itself, with all that protects that; a target brings its own protection. */
   readonly isGuarded: boolean;
-  readonly outlet: Outlet<T>;
 }
 
 /** One try at one source: it is let in, then it has its attempt. */
@@ -102,7 +101,7 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
     if (this.#ended) return;
     const { admission } = this.setup;
     if (!admission) {
-      this.#open();
+      this.#open(this.scheduler.now());
       return;
     }
     const { checker, wait, cost } = admission;
@@ -114,9 +113,10 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
     }
     if (this.#ended) return; // it was left in the callback
     if (!wait) {
-      const permit = checker.tryAdmit(this.cost, this.scheduler.now());
+      const now = this.scheduler.now();
+      const permit = checker.tryAdmit(this.cost, now);
       if (isRejected(permit)) this.refused(permit);
-      else this.admitted(permit);
+      else this.admitted(permit, now);
       return;
     }
     this.#waiting = true;
@@ -127,13 +127,13 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
     else this.#leaveQueue = leaveQueue;
   }
 
-  admitted(permit: AdmissionPermit, waited?: Waited): void {
+  admitted(permit: AdmissionPermit, now: number, waited?: Waited): void {
     this.#waiting = false;
     this.#leaveQueue = undefined;
     if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
     // Taking the permit is news to signals$, as is the end of the wait, and whoever listens may have left this stream just then.
-    if (this.#ended) permit.cancel(this.scheduler.now());
-    else this.#open(permit, this.#meter(permit));
+    if (this.#ended) permit.cancel(now);
+    else this.#open(now, permit, this.#meter(permit));
   }
 
   refused(error: unknown): void {
@@ -167,12 +167,12 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
     this.#owner.ended(this, ending);
   }
 
-  #open(permit?: AdmissionPermit, meter?: Meter<T>): void {
-    const { outlet, settings, source } = this.setup;
-    this.openedAt = settings.scheduler.now();
+  #open(now: number, permit?: AdmissionPermit, meter?: Meter<T>): void {
+    const { settings, source } = this.setup;
+    this.openedAt = now;
     this.#owner.opening(this);
-    this.#attempt = new Attempt(settings, this, outlet, permit, meter);
-    this.#attempt.open(source);
+    this.#attempt = new Attempt(settings, this, this.setup, permit, meter);
+    this.#attempt.open(source, now);
   }
 
   #meter(permit: AdmissionPermit): Meter<T> | undefined {

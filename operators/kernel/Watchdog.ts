@@ -1,4 +1,4 @@
-import type { SchedulerLike, Subscription } from 'rxjs';
+import type { SchedulerAction, SchedulerLike, Subscription } from 'rxjs';
 import { StreamTimeoutError } from '../../src/errors/streamErrors';
 
 /** Limits of one attempt, in ms; `Infinity`: none. */
@@ -12,6 +12,14 @@ interface Watched {
   error(error: StreamTimeoutError): void;
 }
 
+// Given to the scheduler with the watchdog as their state: a closure for each stream would take 100 bytes more.
+function firstIsLate(watchdog?: Watchdog): void {
+  watchdog?.late();
+}
+function tick(this: SchedulerAction<Watchdog>, watchdog?: Watchdog): void {
+  watchdog?.look(this);
+}
+
 /**
  * Watches one attempt: an exact timer until the first content, then ticks that compare the count of contents. Nothing is
  * done per content (rxjs `timeout({ each })` re-arms a timer for each: 0.5 us and 890 bytes a token).
@@ -21,6 +29,9 @@ export class Watchdog {
   readonly #scheduler: SchedulerLike;
   readonly #attempt: Watched;
   #timer: Subscription | undefined;
+  /** Contents at the last tick, and for how many ticks there were as many. */
+  #seen = 0;
+  #still = 0;
 
   constructor(limits: Limits, scheduler: SchedulerLike, attempt: Watched) {
     this.#limits = limits;
@@ -31,33 +42,36 @@ export class Watchdog {
   /** The source is about to be subscribed. */
   start(): void {
     const { firstMs } = this.#limits;
-    if (firstMs < Infinity) {
-      this.#timer = this.#scheduler.schedule(
-        () => this.#attempt.error(new StreamTimeoutError('first', firstMs)),
-        firstMs,
-      );
-    }
+    if (firstMs < Infinity) this.#timer = this.#scheduler.schedule(firstIsLate, firstMs, this);
+  }
+
+  /** Nothing has come in time. */
+  late(): void {
+    this.#attempt.error(new StreamTimeoutError('first', this.#limits.firstMs));
   }
 
   /** The first content is here. */
   content(): void {
     this.stop();
+    if (this.#limits.idleMs === Infinity) return;
+    this.#seen = this.#attempt.contents;
+    this.#timer = this.#scheduler.schedule(tick, this.#tickMs, this);
+  }
+
+  /** A tick is over. @param timer - that makes the next */
+  look(timer: SchedulerAction<Watchdog>): void {
     const { idleMs } = this.#limits;
-    if (idleMs === Infinity) return;
+    const count = this.#attempt.contents;
+    this.#still = count === this.#seen ? this.#still + 1 : 0;
+    this.#seen = count;
+    if (this.#still >= Math.ceil(idleMs / this.#tickMs)) this.#attempt.error(new StreamTimeoutError('idle', idleMs));
+    else timer.schedule(this, this.#tickMs);
+  }
+
+  get #tickMs(): number {
     // A content that came somewhere within a tick is noticed at its end, so with ticks of up to an eighth the limit is met
     // within [idleMs, 1.25 * idleMs]. Counted in ticks, so that a clock that jumps changes nothing.
-    const tickMs = Math.max(1, Math.floor(idleMs / 8));
-    const enough = Math.ceil(idleMs / tickMs);
-    let seen = this.#attempt.contents;
-    let still = 0;
-    const attempt = this.#attempt;
-    this.#timer = this.#scheduler.schedule(function () {
-      const count = attempt.contents;
-      still = count === seen ? still + 1 : 0;
-      seen = count;
-      if (still >= enough) attempt.error(new StreamTimeoutError('idle', idleMs));
-      else this.schedule(undefined, tickMs);
-    }, tickMs);
+    return Math.max(1, Math.floor(this.#limits.idleMs / 8));
   }
 
   stop(): void {

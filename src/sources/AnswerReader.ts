@@ -23,6 +23,8 @@ export function createAnswerReader(
 ): AnswerReader {
   let over = false;
   let done = false;
+  const malformed = (what: string, data: string): MalformedStreamError =>
+    new MalformedStreamError(`an event is ${what}: ${redact(data, origin.secrets).slice(0, 100)}`, origin);
   return {
     onEvent({ data, event }, cut) {
       if (left()) return false;
@@ -38,13 +40,11 @@ export function createAnswerReader(
       const error = errorIn(payload, event);
       if (error) throw errorOfFrame(error, origin);
       if (over) return true; // behind the end only an error is of interest
-      const malformed = (what: string): MalformedStreamError =>
-        new MalformedStreamError(`an event is ${what}: ${redact(data, origin.secrets).slice(0, 100)}`, origin);
-      if (Object(payload) !== payload) throw malformed('no JSON object');
+      if (Object(payload) !== payload) throw malformed('no JSON object', data);
       try {
         return (over = decoder.read(payload as object));
       } catch (error) {
-        throw isWeirError(error) ? error : malformed(`not of the ${dialect} format`);
+        throw isWeirError(error) ? error : malformed(`not of the ${dialect} format`, data);
       }
     },
     onEnd: () => decoder.end(done),

@@ -23,10 +23,14 @@ export function errorIn(payload: unknown, event?: string): unknown {
   if (Object(frame) !== frame) return undefined;
   const { error, type, object, choices } = frame as Record<string, unknown>;
   const choice: unknown = Array.isArray(choices) ? choices[0] : undefined; // where OpenRouter marks an answer that failed
-  const marked = [type, object, event, (choice as { finish_reason?: unknown } | undefined)?.finish_reason];
+  const marked =
+    type === 'error' ||
+    object === 'error' ||
+    event === 'error' ||
+    (choice as { finish_reason?: unknown } | null | undefined)?.finish_reason === 'error';
   // Some hosts have an empty error beside every choice.
   const isError = error && !(Array.isArray(choices) && JSON.stringify(error) === '{}');
-  return isError || marked.includes('error') ? frame : undefined;
+  return isError || marked ? frame : undefined;
 }
 
 /** What lines that belong to no event say about a stream that has ended. */
