@@ -164,6 +164,9 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
   }
 
   ended(_attempt: Attempt<T>, ending: Exclude<Ending, { kind: 'cancel' }>): void {
+    // A lane that waited long is old memory, and would keep its young attempt alive until a full collection: granting 100 000
+    // waiters took a third longer.
+    if (ending.kind === 'complete') this.#attempt = undefined;
     this.#owner.ended(this, ending);
   }
 

@@ -42,7 +42,7 @@ const ISSUE = 'issue 5';
 const time: Method = { by: 'time' };
 /** Its samples take seconds. */
 const long: Method = { by: 'time', clock: 'cpu', rounds: { warmUp: 1, measured: 3 }, processes: 3 };
-const waiting: Method = { by: 'time', clock: 'cpu', rounds: { warmUp: 2, measured: 7 } };
+const waiting: Method = { by: 'time', rounds: { warmUp: 2, measured: 7 } };
 const allocation: Method = { by: 'allocation' };
 const idle: Method = { by: 'heap', count: 10_000 };
 const chats: Method = { by: 'heap', count: 1000 };
