@@ -42,8 +42,16 @@ export async function startDashboard({ port = 0, paceMs = 40 }: DashboardOptions
   const provider = await startFaultyProvider({ script: playFaults(() => faults, pace), exposeHeaders: true });
   const closing: (() => unknown)[] = [() => provider.close()];
   const close = async (): Promise<void> => {
-    // The last one first: what it uses is still there.
-    for (const end of closing.splice(0).reverse()) await end();
+    const failed: unknown[] = [];
+    // The last one first: what it uses is still there. One that fails keeps no other open.
+    for (const end of closing.splice(0).reverse()) {
+      try {
+        await end();
+      } catch (error) {
+        failed.push(error);
+      }
+    }
+    if (failed.length > 0) throw new AggregateError(failed, 'the dashboard did not close properly');
   };
   try {
     const lanes = await startLanes(LANES, Number(new URL(provider.url).port));

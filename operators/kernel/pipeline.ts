@@ -13,7 +13,8 @@ import { partialPlanOf, type PartialPlan } from './partials';
 import type { Recovery } from './recovery';
 import { RetryRecovery } from './RetryRecovery';
 import { resolveRuntime, type RuntimeOptions } from './runtime';
-import { operatorOf, type Plan } from './StreamRun';
+import type { Plan } from './Plan';
+import { operatorOf } from './StreamRun';
 import { Tree } from './Tree';
 import { toChain, type FallbackInput } from './targets';
 

@@ -115,13 +115,12 @@ export const anthropic: Dialect = {
             output_tokens,
           );
         }
-        const { text, thinking, partial_json } = { ...block, ...delta };
-        answer.say('text', text);
-        answer.say('reasoning', thinking);
+        answer.say('text', delta?.text ?? block?.text);
+        answer.say('reasoning', delta?.thinking ?? block?.thinking);
         if (type === 'content_block_start' && block?.type === 'tool_use') {
           answer.call(index, block.id, block.name, block.input);
         }
-        answer.add(index, partial_json);
+        if (delta?.partial_json) answer.add(index, delta.partial_json);
         if (type === 'content_block_stop') answer.close(index);
         raw = delta?.stop_reason ?? raw;
         return (stopped ||= type === 'message_stop');
