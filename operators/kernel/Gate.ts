@@ -10,7 +10,7 @@ export interface Applicant {
   readonly cost: Required<Cost>;
   readonly priority: number;
   readonly scheduler: SchedulerLike;
-  admitted(permit: AdmissionPermit, now: number, waited?: Waited): void;
+  admitted(permit: AdmissionPermit, waited?: Waited): void;
   refused(error: RejectedError): void;
 }
 
@@ -24,7 +24,7 @@ export interface Waited {
 export function decide(checker: PreflightChecker, applicant: Applicant, now: number, waited?: Waited): void {
   const permit = checker.take(applicant.cost, now);
   if (isRejected(permit)) applicant.refused(permit);
-  else applicant.admitted(permit, now, waited);
+  else applicant.admitted(permit, waited);
 }
 
 /** What changes while `action` takes and starts is served when it is over. */

@@ -113,10 +113,9 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
     }
     if (this.#ended) return; // it was left in the callback
     if (!wait) {
-      const now = this.scheduler.now();
-      const permit = checker.tryAdmit(this.cost, now);
+      const permit = checker.tryAdmit(this.cost, this.scheduler.now());
       if (isRejected(permit)) this.refused(permit);
-      else this.admitted(permit, now);
+      else this.admitted(permit);
       return;
     }
     this.#waiting = true;
@@ -127,11 +126,13 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
     else this.#leaveQueue = leaveQueue;
   }
 
-  admitted(permit: AdmissionPermit, now: number, waited?: Waited): void {
+  admitted(permit: AdmissionPermit, waited?: Waited): void {
     this.#waiting = false;
     this.#leaveQueue = undefined;
     if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
-    // Taking the permit is news to signals$, as is the end of the wait, and whoever listens may have left this stream just then.
+    // Taking the permit is news to signals$, as is the end of the wait; whoever listens may have left this stream just then, and
+    // taken a while.
+    const now = this.scheduler.now();
     if (this.#ended) permit.cancel(now);
     else this.#open(now, permit, this.#meter(permit));
   }

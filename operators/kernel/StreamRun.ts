@@ -26,10 +26,6 @@ export function operatorOf<T>(given: Plan<T>): (source: Observable<T>) => Observ
 
 const NONE_FAILED = Object.freeze({ attempt: 0, error: undefined });
 
-function totalIsOver<T>(run?: StreamRun<T>): void {
-  run?.late();
-}
-
 /**
  * One subscription: its attempts one after another, until one ends well or nothing can be done about its failure. A hedged
  * attempt may get company until one of them has content.
@@ -78,17 +74,13 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
   start(): void {
     const { hub, scheduler, totalMs = Infinity } = this.#plan;
     if (totalMs < Infinity) {
-      // Without a closure, which would take 100 bytes more for each stream.
-      this.#deadline = scheduler.schedule(totalIsOver<T>, totalMs, this);
+      this.#deadline = scheduler.schedule(() => {
+        this.#stop();
+        this.#fail(new StreamTimeoutError('total', totalMs));
+      }, totalMs);
     }
     this.#stream = hub?.streamStarted() ?? 0;
     if (!this.isOver) this.#open(this.#source);
-  }
-
-  /** The time of the whole stream is over. */
-  late(): void {
-    this.#stop();
-    this.#fail(new StreamTimeoutError('total', this.#plan.totalMs ?? Infinity));
   }
 
   /** The consumer leaves, or has been told the end. */

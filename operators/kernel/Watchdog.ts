@@ -12,14 +12,6 @@ interface Watched {
   error(error: StreamTimeoutError): void;
 }
 
-// Given to the scheduler with the watchdog as their state: a closure for each stream would take 100 bytes more.
-function firstIsLate(watchdog?: Watchdog): void {
-  watchdog?.late();
-}
-function tick(this: SchedulerAction<Watchdog>, watchdog?: Watchdog): void {
-  watchdog?.look(this);
-}
-
 /**
  * Watches one attempt: an exact timer until the first content, then ticks that compare the count of contents. Nothing is
  * done per content (rxjs `timeout({ each })` re-arms a timer for each: 0.5 us and 890 bytes a token).
@@ -42,11 +34,12 @@ export class Watchdog {
   /** The source is about to be subscribed. */
   start(): void {
     const { firstMs } = this.#limits;
-    if (firstMs < Infinity) this.#timer = this.#scheduler.schedule(firstIsLate, firstMs, this);
+    // By closures, here and below: who wraps a scheduler may not pass a state on.
+    if (firstMs < Infinity) this.#timer = this.#scheduler.schedule(() => this.#late(), firstMs);
   }
 
   /** Nothing has come in time. */
-  late(): void {
+  #late(): void {
     this.#attempt.error(new StreamTimeoutError('first', this.#limits.firstMs));
   }
 
@@ -55,17 +48,20 @@ export class Watchdog {
     this.stop();
     if (this.#limits.idleMs === Infinity) return;
     this.#seen = this.#attempt.contents;
-    this.#timer = this.#scheduler.schedule(tick, this.#tickMs, this);
+    const look = (timer: SchedulerAction<unknown>): void => this.#look(timer);
+    this.#timer = this.#scheduler.schedule(function () {
+      look(this);
+    }, this.#tickMs);
   }
 
   /** A tick is over. @param timer - that makes the next */
-  look(timer: SchedulerAction<Watchdog>): void {
+  #look(timer: SchedulerAction<unknown>): void {
     const { idleMs } = this.#limits;
     const count = this.#attempt.contents;
     this.#still = count === this.#seen ? this.#still + 1 : 0;
     this.#seen = count;
     if (this.#still >= Math.ceil(idleMs / this.#tickMs)) this.#attempt.error(new StreamTimeoutError('idle', idleMs));
-    else timer.schedule(this, this.#tickMs);
+    else timer.schedule(undefined, this.#tickMs);
   }
 
   get #tickMs(): number {

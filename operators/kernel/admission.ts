@@ -16,7 +16,7 @@ export function admit(checker: PreflightChecker, applicant: Applicant): (() => v
   const now = scheduler.now();
   // The breaker is asked before the queue and takes its permit behind it: no probe waits in a queue.
   let refusal: RejectedError | undefined = checker.circuitBreaker?.check(now);
-  const isReady = checker.ready(cost, now);
+  const isReady = !refusal && checker.ready(cost, now);
   if (!isReady) for (const policy of queues) refusal ??= refusalAtOnce(policy, applicant, now);
   if (refusal) {
     applicant.refused(refusal);

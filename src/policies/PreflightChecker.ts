@@ -118,6 +118,15 @@ export class AdmissionPermit {
   }
 }
 
+/** Whatever a listener throws, the others are told as well, and nothing stays held back. */
+function tellAll(part?: Pick<Queueable, 'tell'>, ...others: (Pick<Queueable, 'tell'> | undefined)[]): void {
+  try {
+    part?.tell();
+  } finally {
+    if (others.length > 0) tellAll(...others);
+  }
+}
+
 /**
  * Asks a breaker, a rate limiter and a concurrency limit together: all or nothing.
  *
@@ -189,9 +198,7 @@ export class PreflightChecker {
       const call = circuitBreaker?.enter(now);
       permit = isRejected(call) ? call : new AdmissionPermit(this, cost, call, now);
     } finally {
-      circuitBreaker?.tell();
-      rateLimiter?.tell();
-      backpressure?.tell();
+      tellAll(circuitBreaker, rateLimiter, backpressure);
     }
     return permit;
   }

@@ -252,7 +252,7 @@ export class RateLimiter extends Queueable {
 
   /** Whether full buckets hold it. */
   #fits({ requests, tokens }: Required<Cost>): boolean {
-    return requests <= this.#limits.requests.capacity && tokens <= this.#limits.tokens.capacity;
+    return !(requests > this.#limits.requests.capacity || tokens > this.#limits.tokens.capacity);
   }
 
   /**

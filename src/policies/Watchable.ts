@@ -29,7 +29,6 @@ export class Watchable<Event = void> {
   }
 
   protected changed(event: Event): void {
-    if (this.#listeners.size === 0) return;
     if (!this.#isHeld) for (const listener of this.#listeners) listener(event);
     else if (this.#held) this.#held.push(event);
     else this.#held = [event];

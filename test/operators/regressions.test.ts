@@ -8,6 +8,7 @@ import {
   limitConcurrency,
   liveSignals,
   preflight,
+  PreflightChecker,
   ProviderError,
   RateLimiter,
   resilient,
@@ -27,6 +28,53 @@ const broken = (): ProviderError => new ProviderError('broken', { httpStatus: 50
 const fails = throwError(broken);
 
 describe('admission', () => {
+  it('gives back at the instant of leaving, however long a listener took: no bucket is filled twice', () => {
+    const time = new Time();
+    const rateLimiter = new RateLimiter({ requestsPerSecond: 10, burstSize: 10, clock: () => time.now() });
+    for (let i = 0; i < 10; i++) rateLimiter.take({ requests: 1, tokens: 0 });
+    time.advance(100);
+    const stop = new Subject<void>();
+    const own = { rateLimiter };
+    const listen = rateLimiter.watch(() => {
+      listen();
+      time.jump(500);
+      of(2)
+        .pipe(resilient<number>(own, { scheduler: time }))
+        .subscribe();
+      stop.next();
+    });
+    of(1)
+      .pipe(resilient<number>(own, { scheduler: time }), takeUntil(stop))
+      .subscribe();
+    expect(rateLimiter.snapshot().remaining).toBe(5);
+  });
+
+  it("counts the time to the first content from the source's opening, without that of listeners", () => {
+    const time = new Time();
+    const backpressure = new Backpressure({ maxInflight: 2 });
+    const executor = new ResilientExecutor({ backpressure }, { scheduler: time });
+    const listen = backpressure.watch(() => {
+      listen();
+      time.jump(300);
+    });
+    of(1).pipe(executor.protect()).subscribe();
+    expect(executor.snapshot().streams.firstContentMs).toMatchObject({ last: 0 });
+  });
+
+  it('tells what it took of all parts, also where a listener of one throws', () => {
+    const backpressure = new Backpressure({ maxInflight: 1 });
+    const rateLimiter = new RateLimiter({ requestsPerSecond: 1 });
+    const checker = new PreflightChecker({ rateLimiter, backpressure });
+    rateLimiter.watch(() => {
+      throw new Error('mine');
+    });
+    const told: number[] = [];
+    backpressure.watch(() => told.push(backpressure.inUse));
+    expect(() => checker.tryAdmit()).toThrow('mine');
+    backpressure.take();
+    expect(told).toEqual([1, 2]);
+  });
+
   it('refuses those queued behind a probe that hangs, when the probe times out', () => {
     const time = new VirtualTime();
     const clock = (): number => time.now();

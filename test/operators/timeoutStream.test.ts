@@ -1,5 +1,16 @@
 import fc from 'fast-check';
-import { concat, NEVER, Observable, of, Subject, take, throwError, VirtualTimeScheduler } from 'rxjs';
+import {
+  concat,
+  NEVER,
+  Observable,
+  of,
+  Subject,
+  take,
+  throwError,
+  VirtualTimeScheduler,
+  type SchedulerAction,
+  type SchedulerLike,
+} from 'rxjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { StreamTimeoutError, timeoutStream, type ChatEvent, type TimeoutConfig, type TimeoutPhase } from 'rx-weir';
 import { attempts, busy, seenBy } from '../support/attempts';
@@ -311,6 +322,23 @@ describe('timeoutStream with the timers of the host', () => {
     subscription.unsubscribe();
     expect(vi.getTimerCount()).toBe(0);
     set.mockRestore();
+  });
+
+  it.each<[string, TimeoutConfig]>([
+    ['first', { firstMs: 5 }],
+    ['idle', { idleMs: 8 }],
+    ['total', { totalMs: 5 }],
+  ])('fires %s by a scheduler that passes no state on', (phase, limits) => {
+    const time = new VirtualTimeScheduler();
+    const scheduler: SchedulerLike = {
+      now: () => time.now(),
+      schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delay?: number) => time.schedule(work, delay),
+    };
+    const source = new Subject<string>();
+    const seen = seenBy(source.pipe(timeoutStream(limits, { scheduler })));
+    if (phase === 'idle') source.next('a');
+    time.flush();
+    expect(seen.error).toMatchObject({ name: 'StreamTimeoutError', phase });
   });
 
   // Fake timers do as Node does: above 2^31 - 1 ms they fire after 1 ms.

@@ -86,7 +86,7 @@ it('aborts the request at the provider when Stop is pressed', async () => {
   await provider.when(({ outcome }) => outcome === 'aborted');
   const text = await answer(page);
   expect(TEXT.startsWith(text!) && text !== TEXT).toBe(true);
-  expect(await page.getByRole('button', { name: 'Send' }).isEnabled()).toBe(true);
+  await expect.poll(() => page.getByRole('button', { name: 'Send' }).isEnabled()).toBe(true);
 });
 
 it('goes on with the answer after a reload, which is one request', async () => {
