@@ -1,7 +1,7 @@
 import type { Observable, SchedulerLike } from 'rxjs';
 import { isRejected } from '../../src/errors/WeirError';
 import type { AdmissionPermit, PreflightChecker } from '../../src/policies/PreflightChecker';
-import type { Cost } from '../../src/policies/waiting';
+import { USUAL_COST, type Cost } from '../../src/policies/waiting';
 import type { SignalsHub } from '../../src/signals/SignalsHub';
 import type { Outcome, StreamEventBody, Usage } from '../../src/signals/WeirEvent';
 import { admit } from './admission';
@@ -9,8 +9,6 @@ import { Attempt, type AttemptOwner, type AttemptSettings, type Ending } from '.
 import type { Outlet } from './Delivery';
 import type { Applicant, Waited } from './Gate';
 import { Meter } from './Meter';
-
-const NO_COST: Required<Cost> = { requests: 1, tokens: 0 };
 
 /** What every attempt at the source itself has to pass. */
 export interface Admission<T> {
@@ -55,7 +53,7 @@ export interface LaneSetup<T> extends Outlet<T> {
 export class Lane<T> implements AttemptOwner<T>, Applicant {
   readonly setup: LaneSetup<T>;
   /** What it takes from the rate limiter. */
-  cost: Required<Cost> = NO_COST;
+  cost = USUAL_COST;
   /** When its source was opened; not while it waits. */
   openedAt: number | undefined;
   readonly #owner: LaneOwner<T>;

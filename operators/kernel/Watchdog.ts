@@ -1,4 +1,4 @@
-import type { SchedulerAction, SchedulerLike, Subscription } from 'rxjs';
+import type { SchedulerLike, Subscription } from 'rxjs';
 import { StreamTimeoutError } from '../../src/errors/streamErrors';
 
 /** Limits of one attempt, in ms; `Infinity`: none. */
@@ -21,9 +21,6 @@ export class Watchdog {
   readonly #scheduler: SchedulerLike;
   readonly #attempt: Watched;
   #timer: Subscription | undefined;
-  /** Contents at the last tick, and for how many ticks there were as many. */
-  #seen = 0;
-  #still = 0;
 
   constructor(limits: Limits, scheduler: SchedulerLike, attempt: Watched) {
     this.#limits = limits;
@@ -34,40 +31,33 @@ export class Watchdog {
   /** The source is about to be subscribed. */
   start(): void {
     const { firstMs } = this.#limits;
-    // By closures, here and below: who wraps a scheduler may not pass a state on.
-    if (firstMs < Infinity) this.#timer = this.#scheduler.schedule(() => this.#late(), firstMs);
-  }
-
-  /** Nothing has come in time. */
-  #late(): void {
-    this.#attempt.error(new StreamTimeoutError('first', this.#limits.firstMs));
+    if (firstMs < Infinity) {
+      this.#timer = this.#scheduler.schedule(
+        () => this.#attempt.error(new StreamTimeoutError('first', firstMs)),
+        firstMs,
+      );
+    }
   }
 
   /** The first content is here. */
   content(): void {
     this.stop();
-    if (this.#limits.idleMs === Infinity) return;
-    this.#seen = this.#attempt.contents;
-    const look = (timer: SchedulerAction<unknown>): void => this.#look(timer);
-    this.#timer = this.#scheduler.schedule(function () {
-      look(this);
-    }, this.#tickMs);
-  }
-
-  /** A tick is over. @param timer - that makes the next */
-  #look(timer: SchedulerAction<unknown>): void {
     const { idleMs } = this.#limits;
-    const count = this.#attempt.contents;
-    this.#still = count === this.#seen ? this.#still + 1 : 0;
-    this.#seen = count;
-    if (this.#still >= Math.ceil(idleMs / this.#tickMs)) this.#attempt.error(new StreamTimeoutError('idle', idleMs));
-    else timer.schedule(undefined, this.#tickMs);
-  }
-
-  get #tickMs(): number {
+    if (idleMs === Infinity) return;
     // A content that came somewhere within a tick is noticed at its end, so with ticks of up to an eighth the limit is met
     // within [idleMs, 1.25 * idleMs]. Counted in ticks, so that a clock that jumps changes nothing.
-    return Math.max(1, Math.floor(this.#limits.idleMs / 8));
+    const tickMs = Math.max(1, Math.floor(idleMs / 8));
+    const enough = Math.ceil(idleMs / tickMs);
+    let seen = this.#attempt.contents;
+    let still = 0;
+    const attempt = this.#attempt;
+    this.#timer = this.#scheduler.schedule(function () {
+      const count = attempt.contents;
+      still = count === seen ? still + 1 : 0;
+      seen = count;
+      if (still >= enough) attempt.error(new StreamTimeoutError('idle', idleMs));
+      else this.schedule(undefined, tickMs);
+    }, tickMs);
   }
 
   stop(): void {

@@ -5,7 +5,7 @@ import { toBackpressure, type Backpressure, type BackpressureConfig } from './Ba
 import { CircuitBreaker, type CircuitBreakerConfig, type CircuitCall } from './CircuitBreaker';
 import { describe, wallClock } from './options';
 import { RateLimiter, type RateCharge, type RateLimiterConfig } from './RateLimiter';
-import type { Cost, Queueable, Waiter } from './waiting';
+import { USUAL_COST, type Cost, type Queueable, type Waiter } from './waiting';
 
 /** What a stream must be admitted by; each part an instance (shared) or its options (made here). */
 export interface AdmissionParts {
@@ -26,8 +26,6 @@ function isGiven<P extends object>(name: string, part: P | undefined): part is P
   }
   return part !== undefined;
 }
-
-const NO_COST: Required<Cost> = Object.freeze({ requests: 1, tokens: 0 });
 
 /**
  * Everything that one admitted stream holds. The first of `succeed`, `fail` and `ignore` decides its outcome, settles
@@ -178,7 +176,7 @@ export class PreflightChecker {
 
   /** @internal The cost with its defaults. @throws TypeError, RangeError */
   cost(cost?: Cost): Required<Cost> {
-    return this.rateLimiter?.cost(cost) ?? NO_COST;
+    return this.rateLimiter?.cost(cost) ?? USUAL_COST;
   }
 
   /** @internal Whether slot and bucket are free for `who`, the breaker aside. */

@@ -3,7 +3,7 @@ import { RateLimitExceededError } from '../errors/rejections';
 import { functionOption, wallClock } from './options';
 import { needs, numberOptions } from './optionTable';
 import { both, grownAt, refill, type Buckets, type Limit, type Limits } from './tokenBuckets';
-import { Queueable, type Cost, type Waiter } from './waiting';
+import { Queueable, USUAL_COST, type Cost, type Waiter } from './waiting';
 
 /** A token bucket in up to two dimensions; with no rate at all it is unlimited. */
 export interface RateLimiterConfig {
@@ -79,9 +79,6 @@ export class RateCharge implements RatePermit {
   }
 }
 
-/** What a stream costs of which nothing is said. */
-const USUAL: Required<Cost> = Object.freeze({ requests: 1, tokens: 0 });
-
 /** One that waits says that nothing can start. */
 const SMALLEST: Required<Cost> = { requests: 1, tokens: 1 };
 
@@ -138,7 +135,7 @@ export class RateLimiter extends Queueable {
 
   /** A cost with its defaults. @throws TypeError | RangeError where a part is NaN, negative, infinite or no number */
   cost(cost?: Cost): Required<Cost> {
-    return cost === undefined ? USUAL : numberOptions(cost, { requests: [1], tokens: [0] });
+    return cost === undefined ? USUAL_COST : numberOptions(cost, { requests: [1], tokens: [0] });
   }
 
   /** How long until `cost` alone could be taken, in ms, a pause included. 0: now; `Infinity`: never. */

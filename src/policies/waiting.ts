@@ -9,6 +9,9 @@ export interface Cost {
   readonly tokens?: number;
 }
 
+/** The cost of a stream of which nothing is said. */
+export const USUAL_COST: Required<Cost> = Object.freeze({ requests: 1, tokens: 0 });
+
 /** A stream in a queue, as a policy must see it to let nobody overtake. */
 export interface Waiter {
   readonly cost: Required<Cost>;

@@ -2,6 +2,7 @@
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import { resilient } from 'rx-weir';
 import type { Case, Subject } from '../harness/Case';
+import { cockatielPolicy } from './cockatiel';
 import { naiveStack } from './naive';
 import { executor } from './protection';
 
@@ -24,15 +25,7 @@ export const cases: Readonly<Record<string, Case>> = {
   naive: () => streamed(naiveStack(false)),
   naiveWithTimeout: () => streamed(naiveStack(true)),
   cockatiel: async () => {
-    const { bulkhead, circuitBreaker, ConsecutiveBreaker, ExponentialBackoff, handleAll, retry, timeout, wrap } =
-      await import('cockatiel');
-    const { TimeoutStrategy } = await import('cockatiel');
-    const policy = wrap(
-      retry(handleAll, { maxAttempts: 3, backoff: new ExponentialBackoff() }),
-      circuitBreaker(handleAll, { halfOpenAfter: 30_000, breaker: new ConsecutiveBreaker(5) }),
-      bulkhead(1e6, Infinity),
-      timeout(60_000, TimeoutStrategy.Aggressive),
-    );
+    const policy = await cockatielPolicy(60_000);
     return repeated(() => policy.execute(work));
   },
   effect: async () => {

@@ -2,6 +2,7 @@
 import { Observable, type Subscription } from 'rxjs';
 import { resilient } from 'rx-weir';
 import type { HeapCase, Holder } from '../harness/Case';
+import { cockatielPolicy } from './cockatiel';
 import { naiveStack } from './naive';
 import { executor } from './protection';
 
@@ -56,14 +57,7 @@ export const cases: Readonly<Record<string, HeapCase>> = {
   naive: () => streams(naiveStack(false)),
   naiveWithTimeout: () => streams(naiveStack(true)),
   cockatiel: async () => {
-    const { bulkhead, circuitBreaker, ConsecutiveBreaker, handleAll, retry, timeout, TimeoutStrategy, wrap } =
-      await import('cockatiel');
-    const policy = wrap(
-      retry(handleAll, { maxAttempts: 3 }),
-      circuitBreaker(handleAll, { halfOpenAfter: 30_000, breaker: new ConsecutiveBreaker(5) }),
-      bulkhead(1e6, Infinity),
-      timeout(HOURS, TimeoutStrategy.Aggressive),
-    );
+    const policy = await cockatielPolicy(HOURS);
     return calls((work) => policy.execute(work));
   },
   effect: async () => {

@@ -2,6 +2,7 @@
 import { Observable } from 'rxjs';
 import { resilient } from 'rx-weir';
 import type { Case, Subject } from '../harness/Case';
+import { cockatielPolicy } from './cockatiel';
 import { naiveStack } from './naive';
 import { executor } from './protection';
 
@@ -68,14 +69,7 @@ export const cases: Readonly<Record<string, Case>> = {
   naive: (size) => streams(size, naiveStack(false)),
   naiveWithTimeout: (size) => streams(size, naiveStack(true)),
   cockatiel: async (size) => {
-    const { bulkhead, circuitBreaker, ConsecutiveBreaker, handleAll, retry, timeout, TimeoutStrategy, wrap } =
-      await import('cockatiel');
-    const policy = wrap(
-      retry(handleAll, { maxAttempts: 3 }),
-      circuitBreaker(handleAll, { halfOpenAfter: 30_000, breaker: new ConsecutiveBreaker(5) }),
-      bulkhead(1e6, Infinity),
-      timeout(60_000, TimeoutStrategy.Aggressive),
-    );
+    const policy = await cockatielPolicy(60_000);
     return concurrent(size, (seed, done) => void policy.execute(() => promised(seed)).then(done));
   },
 };
