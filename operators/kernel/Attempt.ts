@@ -38,7 +38,10 @@ export interface AttemptSettings<T> extends Runtime<T> {
 }
 
 /** What an attempt reports to. */
-export interface AttemptOwner<T> {
+export interface AttemptOwner<T> extends Outlet<T> {
+  readonly plan: AttemptSettings<T>;
+  /** When it opened the attempt, in ms. */
+  readonly openedAt: number | undefined;
   /**
    * The first content, or a completion without any, is about to be delivered. What it throws ends the attempt.
    *
@@ -77,10 +80,10 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   contents = 0;
   /** Contents that the consumer had already, and that this attempt goes on from. */
   before = 0;
-  readonly #settings: AttemptSettings<T>;
   readonly #isContent: (value: T) => boolean;
   readonly #owner: AttemptOwner<T>;
-  readonly #delivery: Delivery<T>;
+  /** `undefined`: nothing has to be done with what comes. */
+  #delivery: Delivery<T> | undefined;
   readonly #permit: AdmissionPermit | undefined;
   readonly #meter: Meter<T> | undefined;
   /** The same, where it wants to see contents behind the first as well. */
@@ -101,29 +104,22 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   #rewoundAt = 0;
   #opening = false;
   #complete = false;
-  #openedAt: number | undefined;
   #contentAt: number | undefined;
   #ending: Ending | undefined;
 
-  constructor(
-    settings: AttemptSettings<T>,
-    owner: AttemptOwner<T>,
-    outlet: Outlet<T>,
-    permit?: AdmissionPermit,
-    meter?: Meter<T>,
-  ) {
+  constructor(owner: AttemptOwner<T>, permit?: AdmissionPermit, meter?: Meter<T>) {
     super();
-    const { hold, hub, limits, scheduler, verify } = settings;
-    this.#settings = settings;
-    this.#isContent = settings.isContent;
+    const { plan } = owner;
+    const { hold, hub, limits, scheduler, verify } = plan;
+    this.#isContent = plan.isContent;
     this.#owner = owner;
-    this.#delivery = new Delivery(outlet, this);
+    this.#delivery = new Delivery(owner, this);
     this.#permit = permit;
     this.#meter = meter;
     this.#contentMeter = meter?.countsContents ? meter : undefined;
     this.#verifier = verify?.();
     this.#tally = hub?.tally ?? NO_TALLY;
-    this.#consumption = hub && new Consumption(settings);
+    this.#consumption = hub && new Consumption(plan);
     this.#isWatched = (this.#verifier ?? meter ?? this.#consumption) !== undefined;
     this.#held = hold ? [] : undefined;
     this.#watchdog = limits && new Watchdog(limits, scheduler, this);
@@ -136,13 +132,11 @@ export class Attempt<T> extends Subscription implements Observer<T> {
 
   /** Subscribes to the source. @param now - in ms */
   open(source: Observable<T>, now: number): void {
-    const { hub } = this.#settings;
-    this.#openedAt = now;
-    hub?.opened();
+    this.#owner.plan.hub?.opened();
     if (this.#ending) return;
     // Until `subscribe` returns, the source's own teardown is not known: an end before that is settled after it.
     this.#opening = true;
-    this.#watchdog?.start();
+    this.#watchdog?.start(now);
     try {
       const subscription = source.subscribe(this);
       if (subscription !== this) this.add(subscription); // an Observable of another kind wrapped it
@@ -181,7 +175,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     }
     if (this.#direct) this.#direct.next(value);
     else if (this.#held) this.#held.push(value);
-    else this.#delivery.pass(value);
+    else this.#delivery?.pass(value);
   }
 
   /** @throws what the callbacks throw */
@@ -216,7 +210,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
 
   /** Called by what is behind it: it has delivered all that waited, and the end may follow. */
   drained(): void {
-    if (this.contents > 0) this.#direct = this.#delivery.direct;
+    if (this.contents > 0 && (this.#direct = this.#delivery?.direct)) this.#delivery = undefined;
     if (this.#late) this.#stop(this.#late);
   }
 
@@ -232,14 +226,15 @@ export class Attempt<T> extends Subscription implements Observer<T> {
 
   /** The first content: from here on nothing can be taken back. */
   #commit(value: T): void {
-    const { hub, scheduler } = this.#settings;
+    const { openedAt, plan } = this.#owner;
+    const { hub, scheduler } = plan;
     // Before anybody is told, who may make the source say more: that comes behind it.
     const held = this.#hold([value]);
     this.#watchdog?.content();
     if (hub || this.#permit) {
       const now = (this.#contentAt = scheduler.now());
       this.#permit?.content(now);
-      hub?.delivering(this.#openedAt ?? now, now);
+      hub?.delivering(openedAt ?? now, now);
     }
     this.#deliver(held);
   }
@@ -248,7 +243,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   #hold(values: T[]): readonly T[] {
     const held = this.#held ?? [];
     this.#held = undefined;
-    this.#delivery.wait(values);
+    this.#delivery?.wait(values);
     return held;
   }
 
@@ -263,17 +258,17 @@ export class Attempt<T> extends Subscription implements Observer<T> {
       this.abandon(error, 'callback');
       return;
     }
-    this.#delivery.drain(told.length > 0 ? [...told, ...held] : held);
+    this.#delivery?.drain(told.length > 0 ? [...told, ...held] : held);
   }
 
   #stop(ending: Ending): void {
     if (this.#ending) return;
     this.#done = true;
-    if (this.#delivery.isBusy && ending.kind !== 'cancel') {
+    if (this.#delivery?.isBusy && ending.kind !== 'cancel') {
       this.#late ??= ending;
       return;
     }
-    if (ending.kind === 'complete') this.#delivery.rest();
+    if (ending.kind === 'complete') this.#delivery?.rest();
     this.#end(ending);
   }
 
@@ -281,7 +276,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     if (this.#ending) return;
     this.#done = true;
     this.#ending = ending;
-    this.#delivery.close();
+    this.#delivery?.close();
     try {
       super.unsubscribe();
     } catch (error) {
@@ -292,7 +287,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
 
   #settle(): void {
     let ending = this.#ending!;
-    const { hub, scheduler } = this.#settings;
+    const { hub, scheduler } = this.#owner.plan;
     this.#watchdog?.stop();
     let outcome: Outcome;
     try {
@@ -304,9 +299,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     }
     const { contents } = this;
     const usage = this.#consumption?.usage(contents, this.#complete);
-    if (this.#openedAt !== undefined) {
-      hub?.closed(contents, this.#contentAt, this.#consumption?.tokens(contents, this.#complete), usage);
-    }
+    hub?.closed(contents, this.#contentAt, this.#consumption?.tokens(contents, this.#complete), usage);
     this.#owner.settled(this, outcome, errorOf(ending), usage);
     if (ending.kind !== 'cancel') this.#owner.ended(this, ending);
   }

@@ -39,14 +39,21 @@ function undisturbed(policies: readonly Queueable[], action: () => void): void {
   for (const policy of idle) if (policy.service.again) serveLines(policy);
 }
 
-class Ticket extends QueueNode implements Waiter {
+/** A place in a queue. */
+export interface Place {
+  leave(): void;
+}
+
+class Ticket extends QueueNode implements Waiter, Place {
+  readonly gate: Gate;
   readonly applicant: Applicant;
   readonly order: number;
   readonly since: number;
   readonly component: Waited['component'];
 
-  constructor(applicant: Applicant, order: number, since: number, component: Waited['component']) {
+  constructor(gate: Gate, applicant: Applicant, order: number, since: number, component: Waited['component']) {
     super(applicant.priority, applicant.cost);
+    this.gate = gate;
     this.component = component;
     this.applicant = applicant;
     this.order = order;
@@ -55,6 +62,10 @@ class Ticket extends QueueNode implements Waiter {
 
   get now(): number {
     return this.applicant.scheduler.now();
+  }
+
+  leave(): void {
+    this.gate.leave(this);
   }
 }
 
@@ -103,21 +114,24 @@ export class Gate implements WaitLine {
     return this.#queue.ahead(priority);
   }
 
-  /** Joins the queue. @returns how to leave it */
-  enter(applicant: Applicant, now: number): () => void {
+  /** Joins the queue. */
+  enter(applicant: Applicant, now: number): Place {
     const order = 1 + Math.max(...this.#policies.map((policy) => policy.order));
     for (const policy of this.#policies) policy.order = order;
     const first = this.#policies.find((policy) => !policy.ready(applicant.cost, now));
     const component = first === this.#checker.backpressure ? 'backpressure' : 'rateLimiter';
-    const ticket = new Ticket(applicant, order, now, component);
+    const ticket = new Ticket(this, applicant, order, now, component);
     if (this.size === 0) this.#open();
     this.#queue.add(ticket);
     if (this.#isInFront(ticket)) this.#look();
-    return () => {
-      const wasInFront = this.#isInFront(ticket);
-      this.#leave(ticket);
-      if (wasInFront) this.#look();
-    };
+    return ticket;
+  }
+
+  /** One does not wait any more. */
+  leave(ticket: Ticket): void {
+    const wasInFront = this.#isInFront(ticket);
+    this.#leave(ticket);
+    if (wasInFront) this.#look();
   }
 
   /** Decides about the head if it can start now. @returns whether it left */

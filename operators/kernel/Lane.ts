@@ -1,31 +1,25 @@
 import type { Observable, SchedulerLike } from 'rxjs';
 import { isRejected } from '../../src/errors/WeirError';
-import type { AdmissionPermit, PreflightChecker } from '../../src/policies/PreflightChecker';
-import { USUAL_COST, type Cost } from '../../src/policies/waiting';
-import type { SignalsHub } from '../../src/signals/SignalsHub';
+import type { AdmissionPermit } from '../../src/policies/PreflightChecker';
+import { USUAL_COST } from '../../src/policies/waiting';
 import type { Outcome, StreamEventBody, Usage } from '../../src/signals/WeirEvent';
 import { admit } from './admission';
-import { Attempt, type AttemptOwner, type AttemptSettings, type Ending } from './Attempt';
-import type { Outlet } from './Delivery';
-import type { Applicant, Waited } from './Gate';
+import { Attempt, type AttemptOwner, type Ending } from './Attempt';
+import type { Delivered } from './Delivered';
+import type { Applicant, Place, Waited } from './Gate';
 import { Meter } from './Meter';
-
-/** What every attempt at the source itself has to pass. */
-export interface Admission<T> {
-  readonly checker: PreflightChecker;
-  /** Whether to wait for a slot and the bucket, or to be refused at once. */
-  readonly wait: boolean;
-  readonly cost?: Cost | (() => Cost) | undefined;
-  readonly usage?: ((value: T) => number | undefined) | undefined;
-  readonly priority?: number | undefined;
-  /** Whether the rate limiter has a dimension of LLM tokens. */
-  readonly countsTokens: boolean;
-}
+import type { Plan } from './Plan';
+import type { Seam } from './seams';
 
 /** What a lane reports to. */
 export interface LaneOwner<T> {
   /** Whether nobody waits for the stream any more. */
   readonly isOver: boolean;
+  /** Which one it is, where it tells of itself. */
+  readonly stream: number;
+  readonly destination: { next(value: T): void };
+  /** Where it is collected what that has. */
+  readonly delivered: Delivered<T> | undefined;
   /** Its source is about to be opened. */
   opening(lane: Lane<T>): void;
   /** As of {@link AttemptOwner}. */
@@ -37,34 +31,49 @@ export interface LaneOwner<T> {
 }
 
 /** What one lane is about. */
-export interface LaneSetup<T> extends Outlet<T> {
+export interface LaneSetup<T> {
   readonly source: Observable<T>;
-  readonly settings: AttemptSettings<T>;
-  readonly admission: Admission<T> | undefined;
-  /** Where it tells of itself, as which attempt of which stream. */
-  readonly hub: SignalsHub | undefined;
-  readonly stream: number;
+  readonly plan: Plan<T>;
   readonly number: number;
   /** Whether it is at the source itself, with all that protects that; a target brings its own protection. */
   readonly isGuarded: boolean;
+  readonly seam: Seam<T> | undefined;
 }
 
 /** One try at one source: it is let in, then it has its attempt. */
 export class Lane<T> implements AttemptOwner<T>, Applicant {
-  readonly setup: LaneSetup<T>;
+  readonly plan: Plan<T>;
+  /** Which attempt of its stream it is. */
+  readonly number: number;
+  readonly isGuarded: boolean;
+  /** What joins its values to what was delivered before. */
+  readonly seam: Seam<T> | undefined;
   /** What it takes from the rate limiter. */
   cost = USUAL_COST;
-  /** When its source was opened; not while it waits. */
+  /** When its source was opened, in ms; not while it waits. */
   openedAt: number | undefined;
+  readonly #source: Observable<T>;
   readonly #owner: LaneOwner<T>;
   #attempt: Attempt<T> | undefined;
-  #leaveQueue: (() => void) | undefined;
+  #place: Place | undefined;
   #waiting = false;
   #ended = false;
 
-  constructor(setup: LaneSetup<T>, owner: LaneOwner<T>) {
-    this.setup = setup;
+  constructor({ source, plan, number, isGuarded, seam }: LaneSetup<T>, owner: LaneOwner<T>) {
+    this.plan = plan;
+    this.number = number;
+    this.isGuarded = isGuarded;
+    this.seam = seam;
+    this.#source = source;
     this.#owner = owner;
+  }
+
+  get destination(): { next(value: T): void } {
+    return this.#owner.destination;
+  }
+
+  get delivered(): Delivered<T> | undefined {
+    return this.#owner.delivered;
   }
 
   /** Contents that the consumer has, once this lane delivers. */
@@ -73,15 +82,11 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
   }
 
   get priority(): number {
-    return this.setup.admission?.priority ?? 0;
+    return this.plan.admission?.priority ?? 0;
   }
 
   get scheduler(): SchedulerLike {
-    return this.setup.settings.scheduler;
-  }
-
-  get isGuarded(): boolean {
-    return this.setup.isGuarded;
+    return this.plan.scheduler;
   }
 
   /** Contents that it has given. */
@@ -97,7 +102,7 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
   start(): void {
     this.#tell({ type: 'attempt.start' });
     if (this.#ended) return;
-    const { admission } = this.setup;
+    const { admission } = this.plan;
     if (!admission) {
       this.#open(this.scheduler.now());
       return;
@@ -117,16 +122,16 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
       return;
     }
     this.#waiting = true;
-    const leaveQueue = admit(checker, this);
+    const place = admit(checker, this);
     if (!this.#waiting) return;
     // Whoever was started when it joined the queue may have left this stream.
-    if (this.#ended) leaveQueue?.();
-    else this.#leaveQueue = leaveQueue;
+    if (this.#ended) place?.leave();
+    else this.#place = place;
   }
 
   admitted(permit: AdmissionPermit, waited?: Waited): void {
     this.#waiting = false;
-    this.#leaveQueue = undefined;
+    this.#place = undefined;
     if (waited && waited.waitedMs > 0) this.#tell({ type: 'wait.end', ...waited });
     // Taking the permit is news to signals$, as is the end of the wait; whoever listens may have left this stream just then, and
     // taken a while.
@@ -137,7 +142,7 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
 
   refused(error: unknown): void {
     this.#waiting = false;
-    this.#leaveQueue = undefined;
+    this.#place = undefined;
     const rejected = isRejected(error);
     if (rejected) this.#tell({ type: 'rejected', component: error.component, error });
     if (this.#ended) return; // it was left for that
@@ -147,7 +152,7 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
 
   /** Nobody wants it any more: it leaves its queue, or its request is aborted now. */
   leave(): void {
-    this.#leaveQueue?.();
+    this.#place?.leave();
     // An attempt tells of its end itself: one left while its source is being opened, only after that.
     if (this.#attempt) this.#attempt.unsubscribe();
     else this.#end('ignored');
@@ -170,19 +175,18 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
   }
 
   #open(now: number, permit?: AdmissionPermit, meter?: Meter<T>): void {
-    const { settings, source } = this.setup;
     this.openedAt = now;
     this.#owner.opening(this);
-    this.#attempt = new Attempt(settings, this, this.setup, permit, meter);
-    this.#attempt.open(source, now);
+    this.#attempt = new Attempt(this, permit, meter);
+    this.#attempt.open(this.#source, now);
   }
 
   #meter(permit: AdmissionPermit): Meter<T> | undefined {
-    const { admission, settings } = this.setup;
+    const { admission, scheduler, textOf } = this.plan;
     const { rateLimiter } = admission?.checker ?? {};
     if (!rateLimiter) return undefined;
-    const textOf = admission?.countsTokens ? settings.textOf : undefined;
-    return new Meter(permit, rateLimiter, this.cost.tokens, admission?.usage, textOf, settings.scheduler);
+    const text = admission?.countsTokens ? textOf : undefined;
+    return new Meter(permit, rateLimiter, this.cost.tokens, admission?.usage, text, scheduler);
   }
 
   #end(outcome: Outcome, error?: unknown, usage?: Usage): void {
@@ -192,7 +196,6 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
   }
 
   #tell(body: StreamEventBody): void {
-    const { hub, stream, number } = this.setup;
-    hub?.tell(stream, number, body);
+    this.plan.hub?.tell(this.#owner.stream, this.number, body);
   }
 }

@@ -1,14 +1,27 @@
 import type { FallbackChain } from '../../src/policies/FallbackChain';
+import type { PreflightChecker } from '../../src/policies/PreflightChecker';
 import type { RetryBudget } from '../../src/policies/RetryBudget';
+import type { Cost } from '../../src/policies/waiting';
 import type { SignalsHub } from '../../src/signals/SignalsHub';
 import type { AttemptSettings } from './Attempt';
 import type { Delivered } from './Delivered';
 import type { HedgePlan } from './HedgePlan';
-import type { Admission } from './Lane';
 import type { PartialPlan } from './partials';
 import type { Recovery } from './recovery';
 import type { Seam } from './seams';
 import type { Tree } from './Tree';
+
+/** What every attempt at the source itself has to pass. */
+export interface Admission<T> {
+  readonly checker: PreflightChecker;
+  /** Whether to wait for a slot and the bucket, or to be refused at once. */
+  readonly wait: boolean;
+  readonly cost?: Cost | (() => Cost) | undefined;
+  readonly usage?: ((value: T) => number | undefined) | undefined;
+  readonly priority?: number | undefined;
+  /** Whether the rate limiter has a dimension of LLM tokens. */
+  readonly countsTokens: boolean;
+}
 
 /** What an operator does, fixed when it is called; shared by all its subscriptions. */
 export interface Plan<T> extends AttemptSettings<T> {

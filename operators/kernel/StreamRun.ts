@@ -8,10 +8,10 @@ import { withCause, type Ending } from './Attempt';
 import { Delivered } from './Delivered';
 import { Lane, type LaneOwner } from './Lane';
 import { shaped, type Plan } from './Plan';
-import { Race } from './Race';
+import { Race, Solo, type Runners } from './Race';
 import type { Decision, Failure, Recovery } from './recovery';
 import { targetStream } from './targets';
-import { Tree } from './Tree';
+import { Tree, UNLIMITED, type AttemptLimit } from './Tree';
 
 /** The operator that runs each subscription by a plan. */
 export function operatorOf<T>(given: Plan<T>): (source: Observable<T>) => Observable<T> {
@@ -32,14 +32,14 @@ const NONE_FAILED = Object.freeze({ attempt: 0, error: undefined });
  */
 class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
   isOver = false;
+  stream = 0;
+  readonly destination: Subscriber<T>;
+  readonly delivered: Delivered<T> | undefined;
   readonly #plan: Plan<T>;
   readonly #source: Observable<T>;
-  readonly #destination: Subscriber<T>;
   readonly #startedAt: number;
-  readonly #tree: Tree;
-  readonly #race: Race<T>;
-  readonly #delivered: Delivered<T> | undefined;
-  #stream = 0;
+  readonly #tree: AttemptLimit;
+  readonly #race: Runners<T>;
   #attempts = 0;
   /** The one whose contents the consumer has; a failed one stays it until another delivers. */
   #committed: Lane<T> | undefined;
@@ -58,17 +58,20 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
   #recoveries: Recovery<T>[] | undefined;
 
   constructor(plan: Plan<T>, source: Observable<T>, destination: Subscriber<T>) {
-    const { hedge, maxAttempts, maxElapsedMs, partials, scheduler, seam } = plan;
+    const { hedge, maxAttempts = Infinity, maxElapsedMs = Infinity, partials, scheduler, seam } = plan;
     this.#plan = plan;
     this.#source = source;
-    this.#destination = destination;
+    this.destination = destination;
     this.#startedAt = scheduler.now();
-    this.#tree = new Tree(scheduler, this.#startedAt, maxAttempts, maxElapsedMs, plan.tree);
-    this.#race = new Race(hedge, scheduler, this);
+    const isLimited = Math.min(maxAttempts, maxElapsedMs) < Infinity;
+    this.#tree = isLimited
+      ? new Tree(scheduler, this.#startedAt, maxAttempts, maxElapsedMs, plan.tree)
+      : (plan.tree ?? UNLIMITED);
+    this.#race = hedge ? new Race(hedge, scheduler, this) : new Solo();
     const { collects = 'nothing' } = partials ?? {};
     // What a seam leaves out is not delivered, and must not be counted.
     const isAsked = seam !== undefined || collects !== 'nothing';
-    this.#delivered = plan.delivered ?? (isAsked ? new Delivered(plan, collects) : undefined);
+    this.delivered = plan.delivered ?? (isAsked ? new Delivered(plan, collects) : undefined);
   }
 
   start(): void {
@@ -79,7 +82,7 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
         this.#fail(new StreamTimeoutError('total', totalMs));
       }, totalMs);
     }
-    this.#stream = hub?.streamStarted() ?? 0;
+    this.stream = hub?.streamStarted() ?? 0;
     if (!this.isOver) this.#open(this.#source);
   }
 
@@ -128,36 +131,24 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
       return;
     }
     this.#finish('completed');
-    this.#destination.complete();
+    this.destination.complete();
   }
 
   /** Contents that the consumer has. */
   get #emitted(): number {
-    return this.#plan.partials?.emitted?.() ?? this.#delivered?.contents ?? this.#committed?.emitted ?? 0;
+    return this.#plan.partials?.emitted?.() ?? this.delivered?.contents ?? this.#committed?.emitted ?? 0;
   }
 
   /** Starts an attempt; with `target` at a fallback, or a hedge, that brings its own protection. */
   #open(source: Observable<T>, target?: string, beside = false): void {
-    const { admission, fallbackHub, hub, partials, seam: own } = this.#plan;
-    const seam = this.#delivered?.contents ? partials?.seam?.(this.#delivered) : own?.();
+    const { fallbackHub: hub, partials, seam: own } = this.#plan;
+    const seam = this.delivered?.contents ? partials?.seam?.(this.delivered) : own?.();
     const isGuarded = target === undefined;
-    const lane = new Lane<T>(
-      {
-        source,
-        settings: isGuarded ? this.#plan : { ...this.#plan, limits: undefined, verify: undefined, hub: fallbackHub },
-        admission: isGuarded ? admission : undefined,
-        // What a target's own protection tells of is not told twice.
-        hub: isGuarded ? hub : fallbackHub,
-        stream: this.#stream,
-        number: ++this.#attempts,
-        isGuarded,
-        destination: this.#destination,
-        seam,
-        delivered: this.#delivered,
-      },
-      this,
-    );
-    this.#race.enter(lane, beside);
+    // What a target's own protection does and tells is not done and told twice.
+    const plan = isGuarded
+      ? this.#plan
+      : { ...this.#plan, admission: undefined, limits: undefined, verify: undefined, hub };
+    this.#race.enter(new Lane<T>({ source, plan, number: ++this.#attempts, isGuarded, seam }, this), beside);
   }
 
   /** Takes the source again or the target, or what stands in for it behind a partial output. */
@@ -180,7 +171,7 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
   /** @throws what makes it throws */
   #continuation(target?: string): Observable<T> | undefined {
     const { partials } = this.#plan;
-    const delivered = this.#delivered;
+    const { delivered } = this;
     if (!delivered?.contents || !partials?.source) return undefined;
     return partials.source({
       values: [...(delivered.values ?? [])],
@@ -191,7 +182,7 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
   }
 
   /** No content has come for a while: starts one more attempt, if that costs nobody else anything. */
-  hedge(afterMs: number): void {
+  hedge(afterMs: number, race: Race<T>): void {
     const { admission, hedge, scheduler } = this.#plan;
     if (!hedge) return;
     const { budget } = hedge;
@@ -204,7 +195,7 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
       const error = new StreamTimeoutError('first', afterMs);
       const ctx = { error, attempt: this.#attempts, emitted: this.#emitted, elapsedMs: now - this.#startedAt };
       if (chain) {
-        const { tried } = this.#race;
+        const { tried } = race;
         do {
           target = chain.next(tried, error, ctx);
           if (target) tried.add(target);
@@ -214,7 +205,7 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
         const cost = typeof admission?.cost === 'function' ? admission.cost() : admission?.cost;
         if (!hedge.hasRoom(cost, now)) return;
       }
-      if (!this.#race.isOpen) return;
+      if (!race.isOpen) return;
       source = this.#continuation(target?.name) ?? (target ? targetStream(target, error, ctx) : this.#source);
     } catch (thrown) {
       this.#stop();
@@ -222,10 +213,10 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
       return;
     }
     // Whatever was called may have left, or made an attempt speak or fail.
-    if (!this.#race.isOpen) return;
+    if (!race.isOpen) return;
     budget?.failed();
     this.#tell({ type: 'hedge', afterMs, ...(target && { target: target.name }) });
-    if (this.#race.isOpen) this.#open(source, target?.name, true);
+    if (race.isOpen) this.#open(source, target?.name, true);
   }
 
   #failed(lane: Lane<T>, error: unknown): void {
@@ -233,10 +224,9 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
       this.#lost = error;
       this.#partial = this.#emitted;
     }
-    this.#last = { attempt: lane.setup.number, error };
+    this.#last = { attempt: lane.number, error };
     const all = this.#race.lost(lane, error);
     if (all) this.#recover(all.error);
-    else if (isRejected(error) && !lane.isGuarded) this.#race.again(); // refused where it went: the next one now
   }
 
   /** Asks each way to recover in turn, from the one at `index`; what one throws is the error that the next one sees. */
@@ -257,7 +247,7 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
       elapsedMs: () => scheduler.now() - this.#startedAt,
       allows: (delayMs) => this.#tree.allows(delayMs),
       isOver: () => this.isOver,
-      final: emitted > 0 && !(partials && (partials.allows?.(this.#delivered) ?? true)),
+      final: emitted > 0 && !(partials && (partials.allows?.(this.delivered) ?? true)),
       primary: this.#isPrimary,
       replaced: emitted > 0 && partials?.source !== undefined,
     };
@@ -305,7 +295,7 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
   }
 
   #tell(body: StreamEventBody): void {
-    this.#plan.hub?.tell(this.#stream, this.#attempts, body);
+    this.#plan.hub?.tell(this.stream, this.#attempts, body);
   }
 
   /** Ends whatever goes on: the attempts, the wait in a queue, the wait before a retry. */
@@ -329,6 +319,6 @@ class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
     // Also 0 over what the same error object said of another stream.
     if (isWeirError(error) && (emitted > 0 || error.emitted) && Object.isExtensible(error)) error.emitted = emitted;
     this.#finish(isRejected(error) ? 'rejected' : 'failed');
-    this.#destination.error(error);
+    this.destination.error(error);
   }
 }

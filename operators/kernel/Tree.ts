@@ -1,7 +1,20 @@
 import type { SchedulerLike } from 'rxjs';
 
+/** What limits the attempts at one stream. */
+export interface AttemptLimit {
+  /** Whether there were as many attempts as there may be. */
+  readonly isFull: boolean;
+  /** Whether one more attempt may start after so many ms; others may have taken its place by then. */
+  allows(delayMs?: number): boolean;
+  /** One more attempt starts. */
+  count(): void;
+}
+
+/** Any number of them at any time. */
+export const UNLIMITED: AttemptLimit = { isFull: false, allows: () => true, count: () => undefined };
+
 /** What all attempts at one stream share, whoever makes them: retries, fallbacks, hedges, continuations. */
-export class Tree {
+export class Tree implements AttemptLimit {
   /** Attempts whose source was opened, refused ones not counted. */
   attempts = 0;
   readonly #scheduler: SchedulerLike;
@@ -28,18 +41,15 @@ export class Tree {
     this.#parent = parent;
   }
 
-  /** Whether there were as many attempts as there may be. */
   get isFull(): boolean {
     return this.attempts >= this.#maxAttempts || (this.#parent?.isFull ?? false);
   }
 
-  /** Whether one more attempt may start after so many ms; others may have taken its place by then. */
   allows(delayMs = 0): boolean {
     const inTime = this.#scheduler.now() + delayMs - this.#startedAt <= this.#maxElapsedMs;
     return inTime && !this.isFull && (this.#parent?.allows(delayMs) ?? true);
   }
 
-  /** One more attempt starts. */
   count(): void {
     this.attempts++;
     this.#parent?.count();

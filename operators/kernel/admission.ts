@@ -2,15 +2,15 @@ import type { RejectedError } from '../../src/errors/WeirError';
 import { MAX_DELAY_MS } from '../../src/policies/options';
 import type { PreflightChecker } from '../../src/policies/PreflightChecker';
 import type { Queueable } from '../../src/policies/waiting';
-import { decide, Gate, type Applicant } from './Gate';
+import { decide, Gate, type Applicant, type Place } from './Gate';
 
 /**
  * Admits a stream when its breaker lets it, a slot is free and the bucket holds its cost, all taken at that instant; else
  * it waits its turn. Waiting for one resource never holds another.
  *
- * @returns how to leave the queue; `undefined` when it was decided at once
+ * @returns its place in the queue; `undefined` when it was decided at once
  */
-export function admit(checker: PreflightChecker, applicant: Applicant): (() => void) | undefined {
+export function admit(checker: PreflightChecker, applicant: Applicant): Place | undefined {
   const { cost, scheduler } = applicant;
   const { queues } = checker;
   const now = scheduler.now();

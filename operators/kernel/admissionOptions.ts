@@ -2,7 +2,7 @@ import { functionOption, numberOption } from '../../src/policies/options';
 import { PreflightChecker, type AdmissionParts } from '../../src/policies/PreflightChecker';
 import type { Cost } from '../../src/policies/waiting';
 import type { Runtime } from './runtime';
-import type { Admission } from './Lane';
+import type { Admission } from './Plan';
 
 /** What a stream costs in a rate limiter. */
 export interface CostOptions<T = unknown> {

@@ -23,6 +23,8 @@ const timeout = (phase: TimeoutPhase, limitMs: number, emitted: number): StreamT
 
 const all = { firstMs: 5, idleMs: 8, totalMs: 60 } as const;
 
+type Work<T> = (this: SchedulerAction<T>, state?: T) => void;
+
 /** When a source that gives contents at these times is ended, and how. `undefined`: never. */
 function timeoutOf(times: readonly number[], limits: TimeoutConfig) {
   const scheduler = new VirtualTimeScheduler();
@@ -131,6 +133,81 @@ describe('timeoutStream', () => {
         },
       ),
     );
+  });
+
+  it('idle: within the same limits beside a limit for the first content', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 900, max: 100_000 })),
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 }),
+        fc.integer({ min: 1, max: 200_000 }),
+        (idleMs, gaps, firstAt) => {
+          let at = firstAt;
+          const times = [at, ...gaps.map((gap) => (at += Math.floor(gap * (idleMs - 1))))];
+          const result = timeoutOf(times, { idleMs, firstMs: 200_001 });
+          expect(result.got).toEqual(times);
+          expect(result.phase).toBe('idle');
+          expect(result.at! - at).toBeGreaterThanOrEqual(idleMs);
+          // A timer has 1 ms at least.
+          expect(result.at! - at).toBeLessThanOrEqual(idleMs + Math.max(1, idleMs / 4));
+        },
+      ),
+    );
+  });
+
+  it('first: exactly, however often the attempt is looked at before', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: 100_000 }), (firstMs, idleMs) => {
+        expect(timeoutOf([], { firstMs, idleMs })).toEqual({ got: [], at: firstMs, phase: 'first' });
+      }),
+    );
+  });
+
+  it('first: as long by a clock that stands still, goes back or is put on', () => {
+    const elapsed = (clock: (virtual: number) => number): number | undefined => {
+      const virtual = new VirtualTimeScheduler();
+      const scheduler: SchedulerLike = {
+        now: () => clock(virtual.now()),
+        schedule: <T>(work: Work<T>, delay?: number) => virtual.schedule(work, delay),
+      };
+      let at: number | undefined;
+      NEVER.pipe(timeoutStream({ firstMs: 20_000, idleMs: 8000, scheduler })).subscribe({
+        error: () => (at = virtual.now()),
+      });
+      virtual.flush();
+      return at;
+    };
+    expect(elapsed((now) => now)).toBe(20_000);
+    expect(elapsed(() => 7)).toBe(20_000);
+    expect(elapsed((now) => -now)).toBe(20_000);
+    // A quarter of one look, and that once.
+    expect(elapsed((now) => now + (now > 5500 ? 3_600_000 : 0))).toBe(19_750);
+  });
+
+  it('sets one timer for the first content and the next ones, and none without a limit for the first', () => {
+    const timersOf = (limits: TimeoutConfig, times: readonly number[]): number[] => {
+      const virtual = new VirtualTimeScheduler();
+      const set: number[] = [];
+      const scheduler: SchedulerLike = {
+        now: () => virtual.now(),
+        schedule: <T>(work: Work<T>, delay?: number) => {
+          set.push(virtual.now());
+          return virtual.schedule(work, delay);
+        },
+      };
+      const source = new Subject<number>();
+      const subscription = source.pipe(timeoutStream({ ...limits, scheduler })).subscribe();
+      for (const at of times) virtual.schedule(() => source.next(at), at);
+      virtual.schedule(() => subscription.unsubscribe(), 1500);
+      virtual.flush();
+      expect(virtual.frame, 'nothing is left scheduled').toBe(1500);
+      return set;
+    };
+    expect(timersOf({ firstMs: 30_000, idleMs: 8000 }, [300, 700])).toEqual([0, 1000]);
+    expect(timersOf({ idleMs: 8000 }, [])).toEqual([]);
+    expect(timersOf({ idleMs: 8000 }, [300, 700])).toEqual([300, 1300]);
+    expect(timersOf({ firstMs: 30_000 }, [300, 700])).toEqual([0]);
+    expect(timersOf({ firstMs: 30_000, idleMs: 800 }, [1450])).toEqual([0, 1450]);
   });
 
   it('total: exactly, whatever happens', () => {
@@ -332,7 +409,7 @@ describe('timeoutStream with the timers of the host', () => {
     const time = new VirtualTimeScheduler();
     const scheduler: SchedulerLike = {
       now: () => time.now(),
-      schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delay?: number) => time.schedule(work, delay),
+      schedule: <T>(work: Work<T>, delay?: number) => time.schedule(work, delay),
     };
     const source = new Subject<string>();
     const seen = seenBy(source.pipe(timeoutStream(limits, { scheduler })));
