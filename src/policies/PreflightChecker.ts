@@ -116,15 +116,6 @@ export class AdmissionPermit {
   }
 }
 
-/** Whatever a listener throws, the others are told as well, and nothing stays held back. */
-function tellAll(part?: Pick<Queueable, 'tell'>, ...others: (Pick<Queueable, 'tell'> | undefined)[]): void {
-  try {
-    part?.tell();
-  } finally {
-    if (others.length > 0) tellAll(...others);
-  }
-}
-
 /**
  * Asks a breaker, a rate limiter and a concurrency limit together: all or nothing.
  *
@@ -196,7 +187,16 @@ export class PreflightChecker {
       const call = circuitBreaker?.enter(now);
       permit = isRejected(call) ? call : new AdmissionPermit(this, cost, call, now);
     } finally {
-      tellAll(circuitBreaker, rateLimiter, backpressure);
+      // Whatever a listener throws, the others are told as well, and nothing stays held back.
+      try {
+        circuitBreaker?.tell();
+      } finally {
+        try {
+          rateLimiter?.tell();
+        } finally {
+          backpressure?.tell();
+        }
+      }
     }
     return permit;
   }
