@@ -20,8 +20,8 @@ const LONG_MS = 1000;
  * content (rxjs `timeout({ each })` re-arms a timer for each: 0.5 us and 890 bytes a token). It does so from the start on, so
  * that the first content need not set another (0.4 us).
  *
- * Time is the sum of the timer's own delays. The clock only says how late the timer was, and up to a quarter of its delay: one
- * that jumps, or that a test has stopped, moves no deadline further than that.
+ * The time to the first content is the sum of the timer's own delays. The clock only says how late it was, as in a process
+ * that is busy, and up to a quarter of `firstMs`: one that jumps, or that a test has stopped, moves the deadline no further.
  */
 export class Watchdog {
   readonly #limits: Limits;
@@ -85,7 +85,7 @@ export class Watchdog {
     const { contents } = this.#attempt;
     if (contents === 0) {
       const now = this.#scheduler.now();
-      this.#waited += Math.min(Math.max(now - this.#setAt, delayMs), delayMs * 1.25);
+      this.#waited += Math.min(Math.max(now - this.#setAt, delayMs), delayMs + firstMs / 4);
       this.#setAt = now;
       if (this.#waited >= firstMs) this.#attempt.error(new StreamTimeoutError('first', firstMs));
       else this.#await();

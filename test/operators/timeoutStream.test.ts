@@ -163,12 +163,13 @@ describe('timeoutStream', () => {
     );
   });
 
-  it('first: as long by a clock that stands still, goes back or is put on', () => {
-    const elapsed = (clock: (virtual: number) => number): number | undefined => {
+  it('first: as long by a clock that stands still, goes back or is put on, and by timers that are late', () => {
+    const elapsed = (clock: (virtual: number) => number, late = 0): number | undefined => {
       const virtual = new VirtualTimeScheduler();
+      let looks = 0;
       const scheduler: SchedulerLike = {
         now: () => clock(virtual.now()),
-        schedule: <T>(work: Work<T>, delay?: number) => virtual.schedule(work, delay),
+        schedule: <T>(work: Work<T>, delay = 0) => virtual.schedule(work, delay + (++looks === 3 ? late : 0)),
       };
       let at: number | undefined;
       NEVER.pipe(timeoutStream({ firstMs: 20_000, idleMs: 8000, scheduler })).subscribe({
@@ -180,8 +181,10 @@ describe('timeoutStream', () => {
     expect(elapsed((now) => now)).toBe(20_000);
     expect(elapsed(() => 7)).toBe(20_000);
     expect(elapsed((now) => -now)).toBe(20_000);
-    // A quarter of one look, and that once.
-    expect(elapsed((now) => now + (now > 5500 ? 3_600_000 : 0))).toBe(19_750);
+    // A quarter of it, and that once.
+    expect(elapsed((now) => now + (now > 5500 ? 3_600_000 : 0))).toBe(15_000);
+    expect(elapsed((now) => now, 5000)).toBe(20_000);
+    expect(elapsed(() => 7, 5000)).toBe(25_000);
   });
 
   it('sets one timer for the first content and the next ones, and none without a limit for the first', () => {
