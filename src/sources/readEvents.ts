@@ -5,6 +5,7 @@ import { MalformedStreamError } from '../errors/streamErrors';
 import type { WeirError } from '../errors/WeirError';
 import type { ErrorOptions } from '../errors/providerError';
 import { quietly, within } from './plumbing';
+import { utf8Decoder } from './utf8';
 
 export type Bytes = ReadableStreamDefaultReader<Uint8Array>;
 
@@ -88,8 +89,7 @@ export async function readEvents(
     // What waits for its end; beyond its data an event's line has 'data: ' and perhaps a CR.
     maxBufferSize: maxEventBytes + 8,
   });
-  const decoder = new TextDecoder();
-  const stream = { stream: true };
+  const decode = utf8Decoder();
   let broken: { error: unknown } | undefined;
   while (reader) {
     let chunk: Awaited<ReturnType<Bytes['read']>>;
@@ -100,7 +100,7 @@ export async function readEvents(
       break;
     }
     if (chunk.done) break;
-    parser.feed(decoder.decode(chunk.value, stream));
+    parser.feed(decode(chunk.value));
     if (over) {
       onEnd();
       // The body's own end is on its way: with it, the connection can serve the next request.
@@ -114,7 +114,7 @@ export async function readEvents(
   }
   cut = true;
   // In a body that ended in order, the last event may lack its blank line; one that broke off may lack more than that.
-  parser.feed(`${decoder.decode()}${broken ? '' : '\n'}\n`);
+  parser.feed(`${decode()}${broken ? '' : '\n'}\n`);
   const error = errorOfTail(tail.trim(), empty, origin);
   if (error && !over) throw error;
   onEnd();

@@ -1,0 +1,23 @@
+/** Decodes what is whole. Made when it is needed: not every host has it when this module is loaded. */
+let whole: TextDecoder | undefined;
+
+/**
+ * Decodes UTF-8 that comes in chunks, as a TextDecoder with `stream` does; without a chunk, the end.
+ *
+ * In Node up to 22 that takes four times as long as to decode ASCII without `stream` (0.2 us an event). So a chunk behind one of
+ * ASCII alone is decoded as a whole if it is one: it ends with an ASCII character, and so did the one before.
+ */
+export function utf8Decoder(): (chunk?: Uint8Array) => string {
+  const decoder = new TextDecoder();
+  const stream = { stream: true };
+  let isAscii = false;
+  return (chunk) => {
+    if (!chunk) return decoder.decode();
+    const isWhole = chunk[chunk.length - 1]! < 128;
+    // Only at the start of all, which is never decoded here, a BOM is one.
+    whole ??= new TextDecoder(undefined, { ignoreBOM: true });
+    const text = isAscii && isWhole ? whole.decode(chunk) : decoder.decode(chunk, stream);
+    isAscii = isWhole && text.length === chunk.length;
+    return text;
+  };
+}
