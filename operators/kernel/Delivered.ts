@@ -1,4 +1,4 @@
-import { isToolCall, reasoningOf, rewindOf } from '../../src/events/defaults';
+import { isContent, isToolCall, reasoningOf, rewindOf, textOf } from '../../src/events/defaults';
 import type { Runtime } from './runtime';
 
 /** What the subscriber has of a stream, since the last rewind. */
@@ -12,17 +12,25 @@ export class Delivered<T> {
   readonly values: T[] | undefined;
   readonly #runtime: Pick<Runtime<T>, 'isContent' | 'textOf'>;
   readonly #keepsText: boolean;
+  /** Whether text is kept, and whatever has some is content. */
+  readonly #isChat: boolean;
 
   /** @param keeps - what is asked for, beside how much there is */
   constructor(runtime: Pick<Runtime<T>, 'isContent' | 'textOf'>, keeps: 'nothing' | 'text' | 'values') {
     this.#runtime = runtime;
     this.#keepsText = keeps !== 'nothing';
+    this.#isChat = this.#keepsText && runtime.textOf === textOf && runtime.isContent === isContent;
     this.values = keeps === 'values' ? [] : undefined;
   }
 
   /** @throws what the callbacks throw */
   add(value: T): void {
-    if (this.#runtime.isContent(value)) {
+    const text = this.#isChat ? textOf(value) : '';
+    if (text !== '') {
+      this.contents++;
+      this.text += text;
+      this.trailing = '';
+    } else if (this.#runtime.isContent(value)) {
       this.contents++;
       if (this.#keepsText) this.#keep(value);
     } else {

@@ -64,13 +64,15 @@ export interface ContinuationOptions {
   prefix?: boolean | undefined;
   /** Whether an answer without any content is whole with its terminator: nothing was missing. @defaultValue false */
   mayBeEmpty?: boolean | undefined;
+  /** Called with the start event before it is emitted, if anybody is still there. */
+  began?: ((start: ChatEvent) => void) | undefined;
 }
 
 /** {@link streamChat}, also for the rest of an answer. */
 export function openChat(
   request: ChatRequest,
   options: StreamChatOptions,
-  { prefix, mayBeEmpty }: ContinuationOptions = {},
+  { prefix, mayBeEmpty, began }: ContinuationOptions = {},
 ): Observable<ChatEvent> {
   const connectMs = limitOption('connectMs', options.connectMs, Infinity);
   return requesting<ChatEvent>(async (subscriber, onLeave) => {
@@ -124,13 +126,15 @@ export function openChat(
       origin.requestId = requestId;
       if (!ok) throw await errorResponse(response, reader, origin);
       const rateLimit = parseRateLimit(headers, origin.now);
-      emit({
+      const start: ChatEvent = {
         type: 'start',
         provider,
         model,
         ...(requestId && { requestId }),
         ...(Object.keys(rateLimit).length && { rateLimit }),
-      });
+      };
+      if (!subscriber.closed) began?.(start);
+      emit(start);
       const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, onEnd);
       const verdict = check.verdict(origin);
       // A connection that breaks after the terminator has taken nothing from the answer.
