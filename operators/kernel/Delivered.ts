@@ -12,7 +12,7 @@ export class Delivered<T> {
   readonly values: T[] | undefined;
   readonly #runtime: Pick<Runtime<T>, 'isContent' | 'textOf'>;
   readonly #keepsText: boolean;
-  /** Whether text is kept, and whatever has some is content. */
+  /** Whether text is kept, and whatever has some is content: its type is then looked at once. */
   readonly #isChat: boolean;
 
   /** @param keeps - what is asked for, beside how much there is */
@@ -26,13 +26,9 @@ export class Delivered<T> {
   /** @throws what the callbacks throw */
   add(value: T): void {
     const text = this.#isChat ? textOf(value) : '';
-    if (text !== '') {
+    if (text !== '' || this.#runtime.isContent(value)) {
       this.contents++;
-      this.text += text;
-      this.trailing = '';
-    } else if (this.#runtime.isContent(value)) {
-      this.contents++;
-      if (this.#keepsText) this.#keep(value);
+      if (this.#keepsText) this.#keep(value, text || this.#runtime.textOf(value));
     } else {
       const to = rewindOf(value);
       if (to !== undefined) this.text = this.text.slice(0, to);
@@ -47,8 +43,7 @@ export class Delivered<T> {
     this.values?.push(value);
   }
 
-  #keep(value: T): void {
-    const text = this.#runtime.textOf(value);
+  #keep(value: T, text: string): void {
     this.text += text;
     this.trailing = text === '' ? this.trailing + reasoningOf(value) : '';
     if (text === '') this.toolCalled ||= isToolCall(value);

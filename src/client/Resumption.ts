@@ -182,8 +182,8 @@ export class Resumption implements Seam<ChatEvent> {
       accepted?.();
     };
     const answer = ask(request, { ...options, began });
-    if (resume?.event.strategy !== 'instruct') return answer;
-    return answer.pipe(tap(({ type }) => (this.#mute ||= type === 'finish')));
+    const isInstructed = resume?.event.strategy === 'instruct';
+    return isInstructed ? answer.pipe(tap(({ type }) => (this.#mute ||= type === 'finish'))) : answer;
   }
 
   /** An answer begins to be heard. @returns what the subscriber is told of it */

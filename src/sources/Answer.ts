@@ -40,9 +40,10 @@ export function createAnswer(emit: (event: ChatEvent) => void, origin: ErrorOpti
   let outputTokens = 0;
   return {
     say(type, text) {
-      if (typeof text === 'string') {
-        if (text) emit({ type, text });
-      } else if (type === 'text' && Object(text) === text) throw new TypeError();
+      // What is empty is left at once: a chunk has up to three of those, and `Object(undefined)` would make an object of each.
+      if (!text) return;
+      if (typeof text === 'string') emit({ type, text });
+      else if (type === 'text' && Object(text) === text) throw new TypeError();
     },
     use(input, output) {
       const before = inputTokens + outputTokens;

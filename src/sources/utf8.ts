@@ -9,14 +9,13 @@ let whole: TextDecoder | undefined;
  */
 export function utf8Decoder(): (chunk?: Uint8Array) => string {
   const decoder = new TextDecoder();
-  const stream = { stream: true };
   let isAscii = false;
   return (chunk) => {
     if (!chunk) return decoder.decode();
     const isWhole = chunk[chunk.length - 1]! < 128;
     // Only at the start of all, which is never decoded here, a BOM is one.
     whole ??= new TextDecoder(undefined, { ignoreBOM: true });
-    const text = isAscii && isWhole ? whole.decode(chunk) : decoder.decode(chunk, stream);
+    const text = isAscii && isWhole ? whole.decode(chunk) : decoder.decode(chunk, { stream: true });
     isAscii = isWhole && text.length === chunk.length;
     return text;
   };
