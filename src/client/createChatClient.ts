@@ -80,7 +80,9 @@ export function createChatClient(config: ChatClientConfig): ChatClient {
   const ask = (request: ChatRequest, continuation?: ContinuationOptions): Observable<ChatEvent> => {
     const { model: id } = request;
     activeModel = id;
-    return openChat(request, { ...providers[providerOf(id)], fetch, connectMs }, continuation);
+    // Read anew for each call, as a key may be changed; and not by spreading, see Resumption.
+    const callOptions = Object.assign({}, providers[providerOf(id)], { fetch, connectMs });
+    return openChat(request, callOptions, continuation);
   };
 
   const stream = (request: ClientRequest, options: ClientStreamOptions = {}): Observable<ChatEvent> =>

@@ -3,13 +3,19 @@ import { WeirError } from '../errors/WeirError';
 import type { Answer } from './Answer';
 import type { ChatContent, ChatRequest, ContentPart } from './ChatRequest';
 
-/** With the time of the reading as `now`. */
-export const originOf = <T extends object>(parts: T): T & { readonly now: number } => ({
-  ...parts,
-  get now() {
+/** What is known of a request, for its errors. */
+export class Origin {
+  provider: string | undefined = undefined;
+  model: string | undefined = undefined;
+  requestId: string | undefined = undefined;
+  /** What no error may show. */
+  readonly secrets: string[] = [];
+
+  /** The time of the reading, in ms. */
+  get now(): number {
     return asyncScheduler.now();
-  },
-});
+  }
+}
 
 /** How a provider goes on from a trailing assistant message, as if it had said that itself. */
 export interface PrefixSupport {

@@ -3,7 +3,7 @@ import type { Observable } from 'rxjs';
 import { classifyError } from '../errors/classifyError';
 import { WeirError } from '../errors/WeirError';
 import { limitOption, requesting, UNSUBSCRIBED } from './plumbing';
-import { originOf } from './dialect';
+import { Origin } from './dialect';
 import { errorResponse } from './errorResponse';
 import { MAX_EVENT_BYTES, readEvents } from './readEvents';
 
@@ -34,7 +34,7 @@ export function fromEventStream(
 ): Observable<EventSourceMessage> {
   const limit = limitOption('maxEventBytes', maxEventBytes, MAX_EVENT_BYTES);
   return requesting<EventSourceMessage>(async (subscriber, onLeave) => {
-    const origin = originOf({});
+    const origin = new Origin();
     const [response, body] = 'getReader' in source ? [undefined, source] : [source, source.body];
     if (body?.locked || response?.bodyUsed) {
       throw new WeirError('this body was read before: make the request anew for each subscription', { code: 'E1001' });

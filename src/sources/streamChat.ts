@@ -9,7 +9,7 @@ import { createCompletionCheck } from '../events/completion';
 import { createAnswer } from './Answer';
 import { createAnswerReader } from './AnswerReader';
 import type { ChatRequest } from './ChatRequest';
-import { originOf } from './dialect';
+import { Origin } from './dialect';
 import { dropEcho } from './dropEcho';
 import { errorResponse } from './errorResponse';
 import { onAbort } from './onAbort';
@@ -77,12 +77,12 @@ export function openChat(
   const connectMs = limitOption('connectMs', options.connectMs, Infinity);
   return requesting<ChatEvent>(async (subscriber, onLeave) => {
     const { signal } = options;
-    const secrets: string[] = [];
-    const unknown = undefined as string | undefined;
-    const origin = originOf({ provider: unknown, model: unknown, secrets, requestId: unknown });
+    const origin = new Origin();
+    const { secrets } = origin;
     const cancelled = (): WeirError => {
       const cause = safeCause(signal?.reason, secrets);
-      return new WeirError('cancelled by options.signal', { ...origin, code: 'E4002', cause });
+      const { provider, model, requestId } = origin;
+      return new WeirError('cancelled by options.signal', { provider, model, requestId, code: 'E4002', cause });
     };
     const prepare = (): ChatCall => {
       try {
@@ -114,33 +114,43 @@ export function openChat(
       () => subscriber.closed,
     );
 
+    const read = async (response: Response): Promise<void> => {
+      try {
+        connecting.unsubscribe();
+        const { headers, body, ok } = response;
+        const reader = body?.getReader();
+        onLeave(() => reader?.cancel(UNSUBSCRIBED));
+        const requestId = redact(headers.get('x-request-id') ?? headers.get('request-id') ?? '', secrets) || undefined;
+        origin.requestId = requestId;
+        if (!ok) throw await errorResponse(response, reader, origin);
+        const rateLimit = parseRateLimit(headers, origin.now);
+        const start: ChatEvent = {
+          type: 'start',
+          provider,
+          model,
+          ...(requestId && { requestId }),
+          ...(Object.keys(rateLimit).length && { rateLimit }),
+        };
+        if (!subscriber.closed) began?.(start);
+        emit(start);
+        const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, onEnd);
+        const verdict = check.verdict(origin);
+        // A connection that breaks after the terminator has taken nothing from the answer.
+        if (verdict) throw broken ? broken.error : verdict;
+      } catch (error) {
+        throw classifyError(error, origin);
+      }
+    };
+
+    const controller = new AbortController();
+    onLeave(() => controller.abort(UNSUBSCRIBED));
+    let response: Response;
     try {
-      const controller = new AbortController();
-      onLeave(() => controller.abort(UNSUBSCRIBED));
-      const response = await (options.fetch ?? fetch)(url, { ...init, method: 'POST', signal: controller.signal });
-      connecting.unsubscribe();
-      const { headers, body, ok } = response;
-      const reader = body?.getReader();
-      onLeave(() => reader?.cancel(UNSUBSCRIBED));
-      const requestId = redact(headers.get('x-request-id') ?? headers.get('request-id') ?? '', secrets) || undefined;
-      origin.requestId = requestId;
-      if (!ok) throw await errorResponse(response, reader, origin);
-      const rateLimit = parseRateLimit(headers, origin.now);
-      const start: ChatEvent = {
-        type: 'start',
-        provider,
-        model,
-        ...(requestId && { requestId }),
-        ...(Object.keys(rateLimit).length && { rateLimit }),
-      };
-      if (!subscriber.closed) began?.(start);
-      emit(start);
-      const broken = await readEvents(reader, onEvent, origin, MAX_EVENT_BYTES, onEnd);
-      const verdict = check.verdict(origin);
-      // A connection that breaks after the terminator has taken nothing from the answer.
-      if (verdict) throw broken ? broken.error : verdict;
+      response = await (options.fetch ?? fetch)(url, { ...init, method: 'POST', signal: controller.signal });
     } catch (error) {
       throw classifyError(error, origin);
     }
+    // Not awaited: the frame of this function holds the request, which may be long, and which nobody needs any more.
+    return read(response);
   });
 }
