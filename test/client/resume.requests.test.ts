@@ -303,5 +303,7 @@ describe('an instruction to go on', () => {
     expect(shown(events)).toBe(TEXT);
     expect(only('rewind', events)).toEqual([]);
     expect(provider.requests).toHaveLength(3);
+    // Whoever was mute once when told to go on is not told again.
+    expect(only('resume', events)).toMatchObject([{ strategy: 'rewind' }]);
   });
 });
