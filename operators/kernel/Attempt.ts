@@ -130,13 +130,12 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     return this.before + this.contents - this.#rewoundAt;
   }
 
-  /** Subscribes to the source. @param now - in ms */
-  open(source: Observable<T>, now: number): void {
+  open(source: Observable<T>): void {
     this.#owner.plan.hub?.opened();
     if (this.#ending) return;
     // Until `subscribe` returns, the source's own teardown is not known: an end before that is settled after it.
     this.#opening = true;
-    this.#watchdog?.start(now);
+    this.#watchdog?.start();
     try {
       const subscription = source.subscribe(this);
       if (subscription !== this) this.add(subscription); // an Observable of another kind wrapped it

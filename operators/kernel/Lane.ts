@@ -178,7 +178,7 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
     this.openedAt = now;
     this.#owner.opening(this);
     this.#attempt = new Attempt(this, permit, meter);
-    this.#attempt.open(this.#source, now);
+    this.#attempt.open(this.#source);
   }
 
   #meter(permit: AdmissionPermit): Meter<T> | undefined {

@@ -12,28 +12,15 @@ interface Watched {
   error(error: StreamTimeoutError): void;
 }
 
-/** From this idle limit on, in ms, a look of an eighth may come at any time; a shorter one is looked at from the first content on. */
-const LONG_MS = 1000;
-
 /**
- * Watches one attempt by one timer, which looks at the count of contents every eighth of `idleMs`: nothing is done per
- * content (rxjs `timeout({ each })` re-arms a timer for each: 0.5 us and 890 bytes a token). It does so from the start on, so
- * that the first content need not set another (0.4 us).
- *
- * The time to the first content is the sum of the timer's own delays. The clock only says how late it was, as in a process
- * that is busy, and up to a quarter of `firstMs`: one that jumps, or that a test has stopped, moves the deadline no further.
+ * Watches one attempt: an exact timer until the first content, then ticks that compare the count of contents. Nothing is
+ * done per content (rxjs `timeout({ each })` re-arms a timer for each: 0.5 us and 890 bytes a token).
  */
 export class Watchdog {
   readonly #limits: Limits;
   readonly #scheduler: SchedulerLike;
   readonly #attempt: Watched;
   #timer: Subscription | undefined;
-  /** How long it has been waiting for the first content, in ms, when the timer was set, and the clock then. */
-  #waited = 0;
-  #setAt = 0;
-  /** The contents at the last look, and the looks since then at which there were no more. */
-  #seen = 0;
-  #still = 0;
 
   constructor(limits: Limits, scheduler: SchedulerLike, attempt: Watched) {
     this.#limits = limits;
@@ -41,59 +28,40 @@ export class Watchdog {
     this.#attempt = attempt;
   }
 
-  /** The source is about to be subscribed. @param now - in ms */
-  start(now: number): void {
-    this.#setAt = now;
-    this.#await();
+  /** The source is about to be subscribed. */
+  start(): void {
+    const { firstMs } = this.#limits;
+    if (firstMs < Infinity) {
+      this.#timer = this.#scheduler.schedule(
+        () => this.#attempt.error(new StreamTimeoutError('first', firstMs)),
+        firstMs,
+      );
+    }
   }
 
   /** The first content is here. */
   content(): void {
-    if (this.#timer && this.#isLong) return;
     this.stop();
-    if (this.#limits.idleMs === Infinity) return;
-    this.#seen = this.#attempt.contents;
-    this.#set(this.#tickMs);
+    const { idleMs } = this.#limits;
+    if (idleMs === Infinity) return;
+    // A content that came somewhere within a tick is noticed at its end, so with ticks of up to an eighth the limit is met
+    // within [idleMs, 1.25 * idleMs]. Counted in ticks, so that a clock that jumps changes nothing.
+    const tickMs = Math.max(1, Math.floor(idleMs / 8));
+    const enough = Math.ceil(idleMs / tickMs);
+    let seen = this.#attempt.contents;
+    let still = 0;
+    const attempt = this.#attempt;
+    this.#timer = this.#scheduler.schedule(function () {
+      const count = attempt.contents;
+      still = count === seen ? still + 1 : 0;
+      seen = count;
+      if (still >= enough) attempt.error(new StreamTimeoutError('idle', idleMs));
+      else this.schedule(undefined, tickMs);
+    }, tickMs);
   }
 
   stop(): void {
     this.#timer?.unsubscribe();
     this.#timer = undefined;
-  }
-
-  /** What comes somewhere within a tick is noticed at its end: with an eighth, idle is met within [idleMs, 1.25 * idleMs]. */
-  get #tickMs(): number {
-    return Math.max(1, Math.floor(this.#limits.idleMs / 8));
-  }
-
-  get #isLong(): boolean {
-    return this.#limits.idleMs >= LONG_MS && this.#limits.idleMs < Infinity;
-  }
-
-  #set(delayMs: number): void {
-    this.#timer = this.#scheduler.schedule(() => this.#look(delayMs), delayMs);
-  }
-
-  /** Sets the timer while there is no content: without a limit for that there is nothing to look for. */
-  #await(): void {
-    const { firstMs } = this.#limits;
-    if (firstMs < Infinity) this.#set(Math.min(firstMs - this.#waited, this.#isLong ? this.#tickMs : Infinity));
-  }
-
-  #look(delayMs: number): void {
-    const { firstMs, idleMs } = this.#limits;
-    const { contents } = this.#attempt;
-    if (contents === 0) {
-      const now = this.#scheduler.now();
-      this.#waited += Math.min(Math.max(now - this.#setAt, delayMs), delayMs + firstMs / 4);
-      this.#setAt = now;
-      if (this.#waited >= firstMs) this.#attempt.error(new StreamTimeoutError('first', firstMs));
-      else this.#await();
-      return;
-    }
-    this.#still = contents === this.#seen ? this.#still + 1 : 0;
-    this.#seen = contents;
-    if (this.#still >= Math.ceil(idleMs / this.#tickMs)) this.#attempt.error(new StreamTimeoutError('idle', idleMs));
-    else this.#set(this.#tickMs);
   }
 }
