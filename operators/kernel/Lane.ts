@@ -192,6 +192,7 @@ export class Lane<T> implements AttemptOwner<T>, Applicant {
   #end(outcome: Outcome, error?: unknown, usage?: Usage): void {
     if (this.#ended) return;
     this.#ended = true;
+    if (!this.plan.hub?.isHeard) return;
     this.#tell({ type: 'attempt.end', outcome, ...(error !== undefined && { error }), ...(usage && { usage }) });
   }
 

@@ -67,7 +67,7 @@ export class CircuitBreaker extends Watchable<CircuitTransition | undefined> {
   #inner: Inner = states.closed();
   #lastError: unknown;
   readonly #isolations = new Set<object>();
-  readonly #events: (CircuitTransition | undefined)[] = [];
+  #events: (CircuitTransition | undefined)[] = [];
 
   /** @throws TypeError | RangeError for a bad option or combination, naming it */
   constructor(config: CircuitBreakerConfig = {}) {
@@ -218,7 +218,11 @@ export class CircuitBreaker extends Watchable<CircuitTransition | undefined> {
       this.#become(next, next.state === 'open' ? 'probe timeout' : 'cooldown over');
     }
     const result = change();
-    if (this.#events.length > 0) for (const event of this.#events.splice(0)) this.changed(event);
+    const events = this.#events;
+    if (events.length > 0) {
+      this.#events = [];
+      for (const event of events) this.changed(event);
+    }
     return result;
   }
 

@@ -145,6 +145,11 @@ export class SignalsHub {
     this.#live.changed();
   }
 
+  /** Whether anybody hears what is told; what only is an event need not be made else. */
+  get isHeard(): boolean {
+    return this.#events.observed;
+  }
+
   /** Something happened to a stream. */
   tell(stream: number, attempt: number, body: StreamEventBody): void {
     if (body.type === 'retry.scheduled') this.#streams.retries++;
