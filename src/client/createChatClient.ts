@@ -80,9 +80,7 @@ export function createChatClient(config: ChatClientConfig): ChatClient {
   const ask = (request: ChatRequest, continuation?: ContinuationOptions): Observable<ChatEvent> => {
     const { model: id } = request;
     activeModel = id;
-    // Read anew for each call, as a key may be changed; and not by spreading, see Resumption.
-    const callOptions = Object.assign({}, providers[providerOf(id)], { fetch, connectMs });
-    return openChat(request, callOptions, continuation);
+    return openChat(request, { ...providers[providerOf(id)], fetch, connectMs }, continuation);
   };
 
   const stream = (request: ClientRequest, options: ClientStreamOptions = {}): Observable<ChatEvent> =>

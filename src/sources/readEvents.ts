@@ -89,7 +89,7 @@ export async function readEvents(
     // What waits for its end; beyond its data an event's line has 'data: ' and perhaps a CR.
     maxBufferSize: maxEventBytes + 8,
   });
-  const decode = utf8Decoder();
+  const utf8 = utf8Decoder();
   let broken: { error: unknown } | undefined;
   while (reader) {
     let chunk: Awaited<ReturnType<Bytes['read']>>;
@@ -100,7 +100,7 @@ export async function readEvents(
       break;
     }
     if (chunk.done) break;
-    parser.feed(decode(chunk.value));
+    parser.feed(utf8.decode(chunk.value));
     if (over) {
       onEnd();
       // The body's own end is on its way: with it, the connection can serve the next request.
@@ -114,7 +114,7 @@ export async function readEvents(
   }
   cut = true;
   // In a body that ended in order, the last event may lack its blank line; one that broke off may lack more than that.
-  parser.feed(`${decode()}${broken ? '' : '\n'}\n`);
+  parser.feed(`${utf8.end()}${broken ? '' : '\n'}\n`);
   const error = errorOfTail(tail.trim(), empty, origin);
   if (error && !over) throw error;
   onEnd();

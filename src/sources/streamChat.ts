@@ -142,10 +142,10 @@ export function openChat(
       }
     };
 
-    const controller = new AbortController();
-    onLeave(() => controller.abort(UNSUBSCRIBED));
     let response: Response;
     try {
+      const controller = new AbortController();
+      onLeave(() => controller.abort(UNSUBSCRIBED));
       response = await (options.fetch ?? fetch)(url, { ...init, method: 'POST', signal: controller.signal });
     } catch (error) {
       throw classifyError(error, origin);

@@ -14,6 +14,21 @@ import {
 const make = (config: unknown) => () => createChatClient(config as ChatClientConfig);
 
 describe('createChatClient', () => {
+  it.each(['auto', 'rewind', 'off'] as const)(
+    'refuses a request with a `__proto__` of its own, resume: %s',
+    async (resume) => {
+      const fetch = vi.fn();
+      const client = createChatClient({ model: 'openai/x', fetch, providers: { openai: { apiKey: 'k' } }, resume });
+      // As a body that was parsed and passed on may have one.
+      const body = '{"messages":[{"role":"user","content":"hi"}],"__proto__":{"extraBody":{"n":2}}}';
+      expect(await errorOf(client.stream(JSON.parse(body) as ClientRequest))).toMatchObject({
+        code: 'E1001',
+        message: expect.stringContaining('__proto__') as string,
+      });
+      expect(fetch).not.toHaveBeenCalled();
+    },
+  );
+
   it.each([
     [{ model: 'gpt-4o' }, /model.*gpt-4o/],
     [{ model: '' }, /model/],

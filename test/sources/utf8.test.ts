@@ -20,17 +20,35 @@ describe('utf8Decoder', () => {
     fc.assert(
       fc.property(cut, (chunks) => {
         const decoder = new TextDecoder();
-        const decode = utf8Decoder();
-        for (const chunk of chunks) expect(decode(chunk)).toBe(decoder.decode(chunk, { stream: true }));
-        expect(decode()).toBe(decoder.decode());
+        const utf8 = utf8Decoder();
+        for (const chunk of chunks) expect(utf8.decode(chunk)).toBe(decoder.decode(chunk, { stream: true }));
+        expect(utf8.end()).toBe(decoder.decode());
       }),
       { numRuns: 2000 },
     );
   });
 
   it('keeps what looks like a BOM in the middle', () => {
-    const decode = utf8Decoder();
+    const utf8 = utf8Decoder();
     const chunks = [[...BOM, 65], [66], [...BOM, 67], [68]];
-    expect(chunks.map((chunk) => decode(Uint8Array.from(chunk)))).toEqual(['A', 'B', '\u{FEFF}C', 'D']);
+    expect(chunks.map((chunk) => utf8.decode(Uint8Array.from(chunk)))).toEqual(['A', 'B', '\u{FEFF}C', 'D']);
+  });
+
+  it('takes what is not of bytes as a TextDecoder does', () => {
+    const [text, sign] = [new TextEncoder().encode(': x'), new TextEncoder().encode('é')];
+    const odd = [
+      undefined,
+      new Int8Array([-61]),
+      new ArrayBuffer(2),
+      new DataView(sign.buffer),
+    ] as unknown as Uint8Array[];
+    for (const chunk of odd) {
+      const decoder = new TextDecoder();
+      const utf8 = utf8Decoder();
+      for (const part of [text, chunk, sign.slice(1), text, sign.slice(0, 1), chunk, sign.slice(1)]) {
+        expect(utf8.decode(part)).toBe(decoder.decode(part, { stream: true }));
+      }
+      expect(utf8.end()).toBe(decoder.decode());
+    }
   });
 });
