@@ -82,7 +82,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
   before = 0;
   readonly #isContent: (value: T) => boolean;
   readonly #owner: AttemptOwner<T>;
-  /** `undefined`: nothing has to be done with what comes. */
+  /** Let go of behind the first content, where nothing has to be done with values on their way. */
   #delivery: Delivery<T> | undefined;
   readonly #permit: AdmissionPermit | undefined;
   readonly #meter: Meter<T> | undefined;
@@ -130,6 +130,7 @@ export class Attempt<T> extends Subscription implements Observer<T> {
     return this.before + this.contents - this.#rewoundAt;
   }
 
+  /** Subscribes to the source. Called once, at once. */
   open(source: Observable<T>): void {
     this.#owner.plan.hub?.opened();
     if (this.#ending) return;

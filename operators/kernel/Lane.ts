@@ -17,6 +17,7 @@ export interface LaneOwner<T> {
   readonly isOver: boolean;
   /** Which one it is, where it tells of itself. */
   readonly stream: number;
+  /** Who gets the values. */
   readonly destination: { next(value: T): void };
   /** Where it is collected what that has. */
   readonly delivered: Delivered<T> | undefined;

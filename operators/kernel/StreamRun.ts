@@ -32,6 +32,7 @@ const NONE_FAILED = Object.freeze({ attempt: 0, error: undefined });
  */
 class StreamRun<T> implements LaneOwner<T>, Unsubscribable {
   isOver = false;
+  /** Its number at the hub; 0: nobody counts it. */
   stream = 0;
   readonly destination: Subscriber<T>;
   readonly delivered: Delivered<T> | undefined;

@@ -156,7 +156,7 @@ describe('timeoutStream', () => {
     );
   });
 
-  it('first: exactly, however often the attempt is looked at before', () => {
+  it('first: exactly, whatever the limit for the idle time', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: 100_000 }), (firstMs, idleMs) => {
         expect(timeoutOf([], { firstMs, idleMs })).toEqual({ got: [], at: firstMs, phase: 'first' });
